@@ -1,0 +1,60 @@
+/*
+ * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011, SC'11).
+ *
+ * A stream is keyed by (seed, stream); within it, draws come in a fixed order. Work item i of a
+ * computation (replicate, person, batch, column) uses a stream of its own, never a thread's, so
+ * that results do not depend on the number of threads.
+ */
+#ifndef MRL_RNG_H
+#define MRL_RNG_H
+
+#include "status.h"
+
+/* One purpose per kind of draw: purposes of one seed never share numbers. Append, never renumber. */
+typedef enum {
+  MRL_RNG_TEST = 1,
+  MRL_RNG_FOLD,
+  MRL_RNG_SIM_PARAMETER,
+  MRL_RNG_SIM_GENOTYPE,
+  MRL_RNG_SIM_CONTEXT,
+  MRL_RNG_SIM_NOISE,
+  MRL_RNG_BOOTSTRAP,
+  MRL_RNG_PERMUTE,
+  MRL_RNG_N_PURPOSE
+} mrl_rng_purpose;
+
+/* Ten rounds of Philox on a 128-bit counter with a 64-bit key: the raw function, for tests. */
+void mrl_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2]);
+
+typedef struct {
+  uint32_t key[2];     /* seed */
+  uint32_t counter[4]; /* block number (64 bit), stream (64 bit) */
+  uint32_t block[4];   /* the current block's words */
+  int used;            /* words of it that are used, 4 = none left */
+} mrl_rng;
+
+/* Item `item` (below 2^56) of a purpose under a seed; at the start of its stream. */
+mrl_rng mrl_rng_stream(uint64_t seed, mrl_rng_purpose purpose, uint64_t item);
+
+uint32_t mrl_rng_u32(mrl_rng *rng);
+uint64_t mrl_rng_u64(mrl_rng *rng);
+/* A whole number in [0, n), exactly uniform; n >= 1. */
+uint64_t mrl_rng_below(mrl_rng *rng, uint64_t n);
+/* Uniform on the open interval (0, 1) with 53 bits: never 0, never 1. */
+double mrl_rng_uniform(mrl_rng *rng);
+double mrl_rng_normal(mrl_rng *rng);
+/* Rate 1. */
+double mrl_rng_exponential(mrl_rng *rng);
+/* Shape > 0, scale 1. */
+double mrl_rng_gamma(mrl_rng *rng, double shape);
+/* Binomial(2, p), 0 <= p <= 1, exact: two independent alleles. */
+int mrl_rng_genotype(mrl_rng *rng, double p);
+
+/* Bulk draws; the same numbers as as many single calls. out (n). */
+void mrl_rng_fill_uniform(mrl_rng *rng, double *out, size_t n);
+void mrl_rng_fill_normal(mrl_rng *rng, double *out, size_t n);
+void mrl_rng_fill_genotype(mrl_rng *rng, double *out, double p, size_t n);
+/* A uniformly random order of 0 .. n-1. out (n). */
+void mrl_rng_permutation(mrl_rng *rng, size_t *out, size_t n);
+
+#endif

@@ -1,0 +1,57 @@
+/* What every .Call entry needs: readers, context, scratch memory, results; and all the entries. */
+#ifndef MRL_GLUE_H
+#define MRL_GLUE_H
+
+#define R_NO_REMAP
+#include <R.h>
+#include <Rinternals.h>
+
+#include "../core/status.h"
+#include "../core/gemm.h"
+
+/*
+ * Readers. R code has checked what a user can get wrong; here type and length are checked again and
+ * a failure is our bug, reported as "internal error: ...". n < 0 accepts any length.
+ */
+const double *glue_dbl(SEXP x, R_xlen_t n, const char *name);
+const int *glue_int(SEXP x, R_xlen_t n, const char *name);
+/* As glue_dbl / glue_int, and R's NULL gives a NULL pointer. */
+const double *glue_dbl_or_null(SEXP x, R_xlen_t n, const char *name);
+const int *glue_int_or_null(SEXP x, R_xlen_t n, const char *name);
+/* Columns of a double matrix with n rows; NULL counts as no columns. */
+size_t glue_ncol(SEXP x, R_xlen_t n, const char *name);
+
+/* One named item of a settings list. */
+SEXP glue_item(SEXP settings, const char *name);
+double glue_item_dbl(SEXP settings, const char *name);
+int glue_item_int(SEXP settings, const char *name);
+int glue_item_lgl(SEXP settings, const char *name);
+/* The whole number in a double, as 64 bits. */
+uint64_t glue_item_seed(SEXP settings);
+/* The instruction set that settings ask for ("isa"), or the best. */
+mrl_isa glue_item_isa(SEXP settings);
+
+/* Context that polls R for interrupts. */
+mrl_ctx glue_ctx(int n_threads);
+
+/* R_alloc memory: freed when .Call returns, by an error or an interrupt too. */
+void *glue_scratch(size_t bytes);
+
+/* Results: list(status = "ok" | ..., value = value). */
+SEXP glue_result(mrl_status status, SEXP value);
+/* A named list with n items, all NULL; the caller protects it. names (n) */
+SEXP glue_list(const char *const *names, int n);
+/* Allocates a double vector or matrix into slot i of a list and returns its memory. */
+double *glue_list_dbl(SEXP list, int i, R_xlen_t n);
+double *glue_list_matrix(SEXP list, int i, size_t nrow, size_t ncol);
+int *glue_list_int(SEXP list, int i, R_xlen_t n);
+
+/* Entries: C_<topic>_<verb>, the same word in R. */
+SEXP C_genotype_impute(SEXP genotypes);
+SEXP C_isa_names(void);
+SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
+SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
+SEXP C_rng_draw(SEXP settings);
+SEXP C_sim_contextual(SEXP settings);
+
+#endif
