@@ -51,8 +51,9 @@ isa_setting <- function() {
   match(check_choice(isa, choices, "getOption(\"mrlearn.isa\")"), choices) - 2L
 }
 
+# The name of the instruction set that will be used; recorded in each fit.
 isa_used <- function() {
-  .Call(C_isa_names)[1]
+  .Call(C_isa_name, list(isa = isa_setting()))
 }
 
 .onLoad <- function(libname, pkgname) {

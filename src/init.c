@@ -17,7 +17,7 @@
 #define ENTRY(entry) {#entry, (DL_FUNC)(void (*)(void)) & (entry), ARITY(entry)}
 
 static const R_CallMethodDef entries[] = {ENTRY(C_genotype_impute),
-                                          ENTRY(C_isa_names),
+                                          ENTRY(C_isa_name),
                                           ENTRY(C_iv_linear),
                                           ENTRY(C_lasso_fit),
                                           ENTRY(C_rng_draw),

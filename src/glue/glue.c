@@ -161,11 +161,7 @@ int *glue_list_int(SEXP list, int i, R_xlen_t n)
   return INTEGER(x);
 }
 
-SEXP C_isa_names(void)
+SEXP C_isa_name(SEXP settings)
 {
-  SEXP out = PROTECT(Rf_allocVector(STRSXP, 2));
-  SET_STRING_ELT(out, 0, Rf_mkChar(mrl_isa_name(mrl_isa_best())));
-  SET_STRING_ELT(out, 1, Rf_mkChar(mrl_isa_name(mrl_isa_usable(MRL_ISA_AVX512))));
-  UNPROTECT(2);
-  return out;
+  return Rf_mkString(mrl_isa_name(glue_item_isa(settings)));
 }

@@ -48,7 +48,7 @@ int *glue_list_int(SEXP list, int i, R_xlen_t n);
 
 /* Entries: C_<topic>_<verb>, the same word in R. */
 SEXP C_genotype_impute(SEXP genotypes);
-SEXP C_isa_names(void);
+SEXP C_isa_name(SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
 SEXP C_rng_draw(SEXP settings);
