@@ -5,24 +5,19 @@
 #include <R_ext/Visibility.h>
 
 #define ARITY(entry)                                                                               \
-  _Generic(&(entry),                                                                               \
-           SEXP(*)(void): 0,                                                                       \
-           SEXP(*)(SEXP): 1,                                                                       \
-           SEXP(*)(SEXP, SEXP): 2,                                                                 \
-           SEXP(*)(SEXP, SEXP, SEXP): 3,                                                           \
-           SEXP(*)(SEXP, SEXP, SEXP, SEXP): 4,                                                     \
-           SEXP(*)(SEXP, SEXP, SEXP, SEXP, SEXP): 5,                                               \
-           SEXP(*)(SEXP, SEXP, SEXP, SEXP, SEXP, SEXP): 6,                                         \
-           SEXP(*)(SEXP, SEXP, SEXP, SEXP, SEXP, SEXP, SEXP): 7)
-#define ENTRY(entry) {#entry, (DL_FUNC)(void (*)(void)) & (entry), ARITY(entry)}
+  _Generic(&(entry), SEXP(*)(void) : 0, SEXP(*)(SEXP) : 1, SEXP(*)(SEXP, SEXP) : 2,                \
+           SEXP(*)(SEXP, SEXP, SEXP) : 3, SEXP(*)(SEXP, SEXP, SEXP, SEXP) : 4,                     \
+           SEXP(*)(SEXP, SEXP, SEXP, SEXP, SEXP) : 5,                                              \
+           SEXP(*)(SEXP, SEXP, SEXP, SEXP, SEXP, SEXP) : 6,                                        \
+           SEXP(*)(SEXP, SEXP, SEXP, SEXP, SEXP, SEXP, SEXP) : 7)
+#define ENTRY(entry)                                                                               \
+  {                                                                                                \
+#entry, (DL_FUNC)(void (*)(void)) & (entry), ARITY(entry)                                      \
+  }
 
-static const R_CallMethodDef entries[] = {ENTRY(C_genotype_impute),
-                                          ENTRY(C_isa_name),
-                                          ENTRY(C_iv_linear),
-                                          ENTRY(C_lasso_fit),
-                                          ENTRY(C_rng_draw),
-                                          ENTRY(C_sim_contextual),
-                                          {NULL, NULL, 0}};
+static const R_CallMethodDef entries[] = {
+    ENTRY(C_genotype_impute), ENTRY(C_isa_name),       ENTRY(C_iv_linear), ENTRY(C_lasso_fit),
+    ENTRY(C_rng_draw),        ENTRY(C_sim_contextual), {NULL, NULL, 0}};
 
 attribute_visible void R_init_mrlearn(DllInfo *dll)
 {

@@ -55,8 +55,8 @@ mrl_status mrl_triangular_solve(double *b, const double *u, size_t p, size_t nrh
     return MRL_BAD_ARGUMENT;
   }
   if (n > 0 && m > 0) {
-    F77_CALL(dtrsm)("L", "U", trans ? "T" : "N", "N", &n, &m, &one, u, &n, b, &n FCONE FCONE
-                    FCONE FCONE);
+    F77_CALL(dtrsm)
+    ("L", "U", trans ? "T" : "N", "N", &n, &m, &one, u, &n, b, &n FCONE FCONE FCONE FCONE);
   }
   return MRL_OK;
 }
@@ -101,6 +101,7 @@ void mrl_small_gemm(double *c, size_t ldc, const double *a, size_t lda, int ta, 
                     size_t ldb, int tb, size_t m, size_t n, size_t k, double alpha, double beta)
 {
   const int im = (int)m, in = (int)n, ik = (int)k, ic = (int)ldc, ia = (int)lda, ib = (int)ldb;
-  F77_CALL(dgemm)(ta ? "T" : "N", tb ? "T" : "N", &im, &in, &ik, &alpha, a, &ia, b, &ib, &beta, c,
-                  &ic FCONE FCONE);
+  F77_CALL(dgemm)
+  (ta ? "T" : "N", tb ? "T" : "N", &im, &in, &ik, &alpha, a, &ia, b, &ib, &beta, c,
+   &ic FCONE FCONE);
 }

@@ -1,0 +1,278 @@
+#include "lsq.h"
+
+#include "blas.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Elements that one parallel region handles, so that the next poll is at most some 0.05 s away. */
+enum { REGION = 1 << 24, BLOCK = 2048 };
+
+void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena)
+{
+  lsq->n = data->n;
+  lsq->kx = data->n_endog;
+  lsq->n_inst_full = data->n_inst;
+  lsq->k_full = (data->intercept ? 1 : 0) + data->n_exog;
+  const size_t c_full = lsq->k_full + data->n_inst;
+  const size_t p = lsq->p = c_full + lsq->kx + 1;
+  lsq->col = MRL_TAKE(arena, const double *, p);
+  lsq->shift = MRL_TAKE(arena, double, p);
+  lsq->scale = MRL_TAKE(arena, double, p);
+  lsq->root = data->weights ? MRL_TAKE(arena, double, data->n) : NULL;
+  lsq->ones = data->intercept ? MRL_TAKE(arena, double, data->n) : NULL;
+  lsq->c_col = MRL_TAKE(arena, const double *, c_full);
+  lsq->c_shift = MRL_TAKE(arena, double, c_full);
+  lsq->c_scale = MRL_TAKE(arena, double, c_full);
+  lsq->keep = MRL_TAKE(arena, size_t, c_full);
+  lsq->aliased = MRL_TAKE(arena, int, c_full);
+  lsq->rc = MRL_TAKE(arena, double, c_full *c_full);
+  lsq->rcx = MRL_TAKE(arena, double, c_full *(lsq->kx + 1));
+  lsq->rxx = MRL_TAKE(arena, double, (lsq->kx + 1) * (lsq->kx + 1));
+  lsq->endog_share = MRL_TAKE(arena, double, lsq->kx);
+  lsq->gram = MRL_TAKE(arena, double, p *p);
+}
+
+/* Weighted mean and mean square about it (about 0 without centring), in one pass about the first
+ * value, which keeps columns of large mean and small spread exact enough. Four partial sums in a
+ * fixed order let the compiler overlap additions. */
+static void column_moments(double *mean, double *square, const double *x, const double *weights,
+                           size_t n, int centre)
+{
+  const double origin = centre ? x[0] : 0;
+  double s[4] = {0}, q[4] = {0}, total[4] = {0};
+  for (size_t i = 0; i < n; i++) {
+    const double w = weights ? weights[i] : 1, d = x[i] - origin;
+    s[i & 3] += w * d;
+    q[i & 3] += w * d * d;
+    total[i & 3] += w;
+  }
+  const double w_sum = (total[0] + total[1]) + (total[2] + total[3]);
+  const double m = ((s[0] + s[1]) + (s[2] + s[3])) / w_sum;
+  const double raw = ((q[0] + q[1]) + (q[2] + q[3])) / w_sum;
+  *mean = centre ? origin + m : 0;
+  *square = centre ? raw - m * m : raw;
+}
+
+/* Shift and scale of every column but the constant; a column without spread keeps scale 1. The
+ * outcome and all others are treated alike. */
+static mrl_status standardise(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_ctx *ctx)
+{
+  const size_t first = data->intercept ? 1 : 0, group = 1 + REGION / (lsq->n + 1);
+  for (size_t from = first; from < lsq->p; from += group) {
+    const size_t to = from + group < lsq->p ? from + group : lsq->p;
+#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+    for (size_t j = from; j < to; j++) {
+      double square;
+      column_moments(&lsq->shift[j], &square, lsq->col[j], data->weights, lsq->n, data->intercept);
+      lsq->scale[j] = square > 0 ? 1 / sqrt(square) : square <= 0 ? 1 : NAN;
+    }
+    mrl_poll(ctx);
+  }
+  for (size_t j = first; j < lsq->p; j++) {
+    if (!isfinite(lsq->shift[j]) || !isfinite(lsq->scale[j]) || lsq->scale[j] == 0) {
+      return MRL_NOT_FINITE;
+    }
+  }
+  return MRL_OK;
+}
+
+static mrl_status lay_columns(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_ctx *ctx)
+{
+  size_t j = 0;
+  if (data->intercept) {
+    for (size_t i = 0; i < lsq->n; i++) {
+      lsq->ones[i] = 1;
+    }
+    lsq->shift[j] = 0;
+    lsq->scale[j] = 1;
+    lsq->col[j++] = lsq->ones;
+  }
+  for (size_t i = 0; j < lsq->p; i++, j++) {
+    lsq->col[j] = data->col[i];
+  }
+  for (size_t i = 0; data->weights && i < lsq->n; i++) {
+    lsq->root[i] = sqrt(data->weights[i]);
+  }
+  MRL_TRY(standardise(lsq, data, ctx));
+  const mrl_columns all = {lsq->col, lsq->shift, lsq->scale, lsq->root, lsq->n, lsq->p};
+  lsq->all = all;
+  return MRL_OK;
+}
+
+/*
+ * Marks columns of C that are collinear with those before them: an ordered Cholesky that skips
+ * them. r (m, m) is workspace. This is the slow road, taken where LAPACK's factor shows trouble.
+ */
+static void mark_aliased(int *aliased, double *r, const double *gram, size_t ldg, size_t m)
+{
+  for (size_t j = 0; j < m; j++) {
+    double left = gram[j + j * ldg];
+    for (size_t i = 0; i < j; i++) {
+      double sum = gram[i + j * ldg];
+      for (size_t k = 0; k < i; k++) {
+        sum -= r[k + i * m] * r[k + j * m];
+      }
+      r[i + j * m] = aliased[i] ? 0 : sum / r[i + i * m];
+      left -= r[i + j * m] * r[i + j * m];
+    }
+    aliased[j] = !(left > MRL_LSQ_TOLERANCE * gram[j + j * ldg]);
+    r[j + j * m] = aliased[j] ? 0 : sqrt(left);
+  }
+}
+
+static void gather_kept(mrl_lsq *lsq, size_t c_full)
+{
+  lsq->kc = lsq->kw = 0;
+  for (size_t j = 0; j < c_full; j++) {
+    if (!lsq->aliased[j]) {
+      lsq->c_col[lsq->kc] = lsq->col[j];
+      lsq->c_shift[lsq->kc] = lsq->shift[j];
+      lsq->c_scale[lsq->kc] = lsq->scale[j];
+      lsq->keep[lsq->kc++] = j;
+      lsq->kw += j < lsq->k_full;
+    }
+  }
+  lsq->n_inst = lsq->kc - lsq->kw;
+  const mrl_columns c = {lsq->c_col, lsq->c_shift, lsq->c_scale, lsq->root, lsq->n, lsq->kc};
+  lsq->c = c;
+}
+
+static void copy_kept_gram(mrl_lsq *lsq)
+{
+  for (size_t j = 0; j < lsq->kc; j++) {
+    for (size_t i = 0; i < lsq->kc; i++) {
+      lsq->rc[i + j * lsq->kc] = lsq->gram[lsq->keep[i] + lsq->keep[j] * lsq->p];
+    }
+  }
+}
+
+/* rc := factor of the kept columns of C. All are kept if LAPACK's factor is far from singular. */
+static mrl_status factor_c(mrl_lsq *lsq)
+{
+  const size_t c_full = lsq->k_full + lsq->n_inst_full;
+  memset(lsq->aliased, 0, c_full * sizeof *lsq->aliased);
+  gather_kept(lsq, c_full);
+  copy_kept_gram(lsq);
+  int good = mrl_cholesky(lsq->rc, c_full) == MRL_OK;
+  for (size_t j = 0; good && j < c_full; j++) {
+    const double u = lsq->rc[j + j * c_full];
+    good = u * u > MRL_LSQ_TOLERANCE * lsq->gram[j + j * lsq->p];
+  }
+  if (good) {
+    return MRL_OK;
+  }
+  mark_aliased(lsq->aliased, lsq->rc, lsq->gram, lsq->p, c_full);
+  gather_kept(lsq, c_full);
+  copy_kept_gram(lsq);
+  return mrl_cholesky(lsq->rc, lsq->kc);
+}
+
+/* rcx = inverse(R_c') C'[exposures, outcome]; rxx = factor of what is left of their Gram. A
+ * left-over of rounding size counts as nothing: then that row of rxx is zero. */
+static mrl_status factor_rest(mrl_lsq *lsq)
+{
+  const size_t c_full = lsq->k_full + lsq->n_inst_full, m = lsq->kx + 1, kc = lsq->kc;
+  for (size_t j = 0; j < m; j++) {
+    for (size_t i = 0; i < kc; i++) {
+      lsq->rcx[i + j * kc] = lsq->gram[lsq->keep[i] + (c_full + j) * lsq->p];
+    }
+  }
+  MRL_TRY(mrl_triangular_solve(lsq->rcx, lsq->rc, kc, m, 1));
+  for (size_t j = 0; j < m; j++) {
+    const double total = lsq->gram[(c_full + j) * (lsq->p + 1)];
+    double by_exog = 0;
+    for (size_t i = 0; i < lsq->kw; i++) {
+      by_exog += lsq->rcx[i + j * kc] * lsq->rcx[i + j * kc];
+    }
+    if (j < lsq->kx) {
+      lsq->endog_share[j] = total > 0 ? 1 - by_exog / total : 0;
+    }
+    for (size_t i = 0; i <= j; i++) {
+      double sum = lsq->gram[c_full + i + (c_full + j) * lsq->p];
+      for (size_t k = 0; k < kc; k++) {
+        sum -= lsq->rcx[k + i * kc] * lsq->rcx[k + j * kc];
+      }
+      for (size_t k = 0; k < i; k++) {
+        sum -= lsq->rxx[k + i * m] * lsq->rxx[k + j * m];
+      }
+      if (i < j) {
+        lsq->rxx[i + j * m] = lsq->rxx[i + i * m] > 0 ? sum / lsq->rxx[i + i * m] : 0;
+      } else {
+        lsq->rxx[j + j * m] = sum > MRL_LSQ_TOLERANCE * total ? sqrt(sum) : 0;
+      }
+    }
+    for (size_t i = j + 1; i < m; i++) {
+      lsq->rxx[i + j * m] = 0;
+    }
+  }
+  return MRL_OK;
+}
+
+mrl_status mrl_lsq_factor(mrl_lsq *lsq, const mrl_lsq_data *data, void *scratch, mrl_isa isa,
+                          const mrl_ctx *ctx)
+{
+  MRL_TRY(lay_columns(lsq, data, ctx));
+  MRL_TRY(mrl_gram(lsq->gram, &lsq->all, 0, lsq->n, 0, scratch, isa, ctx));
+  for (size_t i = 0; i < lsq->p * lsq->p; i++) {
+    if (!isfinite(lsq->gram[i])) {
+      return MRL_NOT_FINITE;
+    }
+  }
+  MRL_TRY(factor_c(lsq));
+  return factor_rest(lsq);
+}
+
+static void subtract_block(double *out, const double *base, const mrl_columns *columns,
+                           const double *coef, size_t from, size_t to)
+{
+  if (out != base) {
+    memcpy(out + from, base + from, (to - from) * sizeof *out);
+  }
+  for (size_t j = 0; j < columns->p; j++) {
+    const double *x = columns->col[j], shift = columns->shift[j];
+    const double b = coef[j] * columns->scale[j];
+    for (size_t i = from; i < to; i++) {
+      out[i] -= (x[i] - shift) * b;
+    }
+  }
+}
+
+void mrl_columns_subtract(double *out, const double *base, const mrl_columns *columns,
+                          const double *coef, const mrl_ctx *ctx)
+{
+  const size_t n = columns->n, step = BLOCK * (1 + REGION / BLOCK / (columns->p + 1));
+  for (size_t start = 0; start < n; start += step) {
+    const size_t end = start + step < n ? start + step : n, blocks = (end - start - 1) / BLOCK + 1;
+#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+    for (size_t b = 0; b < blocks; b++) {
+      const size_t from = start + b * BLOCK, to = from + BLOCK < end ? from + BLOCK : end;
+      subtract_block(out, base, columns, coef, from, to);
+    }
+    mrl_poll(ctx);
+  }
+}
+
+static double shifted_dot(const double *x, double shift, const double *y, size_t n)
+{
+  double s[4] = {0};
+  for (size_t i = 0; i < n; i++) {
+    s[i & 3] += (x[i] - shift) * y[i];
+  }
+  return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
+void mrl_columns_dot(double *out, const mrl_columns *columns, const double *multiplier,
+                     const mrl_ctx *ctx)
+{
+  const size_t group = 1 + REGION / (columns->n + 1);
+  for (size_t from = 0; from < columns->p; from += group) {
+    const size_t to = from + group < columns->p ? from + group : columns->p;
+#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+    for (size_t j = from; j < to; j++) {
+      out[j] = columns->scale[j] *
+               shifted_dot(columns->col[j], columns->shift[j], multiplier, columns->n);
+    }
+    mrl_poll(ctx);
+  }
+}

@@ -1,0 +1,63 @@
+/*
+ * Least squares with instruments by the triangular factor of all columns.
+ *
+ * The columns [1, exogenous | instruments | exposures | outcome] are centred (with a constant) and
+ * scaled, their crossproducts taken in one pass, and factored by Cholesky. With C = [1, exogenous,
+ * instruments] = Q R_c, the coordinates Q'[exposures, outcome] hold all that OLS, 2SLS and their
+ * homoskedastic diagnostics need. Centring and scaling first is what makes the normal equations
+ * safe; coefficients are then refined once with residuals taken from the data.
+ *
+ * Weights: row i counts weights[i] times (0 < weights), as lm() has it.
+ */
+#ifndef MRL_LSQ_H
+#define MRL_LSQ_H
+
+#include "arena.h"
+#include "gemm.h"
+#include "status.h"
+
+/* A column whose variance share left over by those before it is below this is collinear. The
+ * crossproducts carry about 1e-14 of rounding; one thousand times that is told apart safely. */
+#define MRL_LSQ_TOLERANCE 1e-11
+
+typedef struct {
+  const double *const *col; /* exogenous (no constant), instruments, exposures, outcome */
+  const double *weights;    /* (n) or NULL */
+  size_t n, n_exog, n_inst, n_endog;
+  int intercept; /* 0 or 1 */
+} mrl_lsq_data;
+
+/* The factor. Sizes with _full count every column that came, the others those that were kept. */
+typedef struct {
+  size_t n, k_full, p;    /* rows; intercept + n_exog; all columns with constant and outcome */
+  size_t kw, n_inst, kc;  /* kept exogenous with the constant; kept instruments; their sum */
+  size_t kx, n_inst_full; /* exposures; instruments that came */
+  mrl_columns all;        /* the p columns, with shift, scale and root */
+  mrl_columns c;          /* the kc kept ones of C */
+  const double **col;     /* (p) */
+  double *shift, *scale;  /* (p) */
+  double *root, *ones;    /* (n) square roots of weights or NULL; a constant column or NULL */
+  const double **c_col;   /* (kc) */
+  double *c_shift, *c_scale;
+  size_t *keep;        /* (kc) kept columns of C as indices into all */
+  int *aliased;        /* (k_full + n_inst_full) 1: collinear with those before it */
+  double *rc;          /* (kc, kc) upper */
+  double *rcx;         /* (kc, kx + 1) Q'[exposures, outcome] */
+  double *rxx;         /* (kx + 1, kx + 1) upper: factor of what C leaves unexplained */
+  double *endog_share; /* (kx) share of each exposure's variance left by exogenous columns */
+  double *gram;        /* (p, p) */
+} mrl_lsq;
+
+void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena);
+/* scratch: mrl_gram_scratch(p). MRL_NOT_FINITE where a mean or a variance overflows. */
+mrl_status mrl_lsq_factor(mrl_lsq *lsq, const mrl_lsq_data *data, void *scratch, mrl_isa isa,
+                          const mrl_ctx *ctx);
+
+/* out (n) = base (n) - sum_j coef[j] * (scaled column j); base and out may be the same. */
+void mrl_columns_subtract(double *out, const double *base, const mrl_columns *columns,
+                          const double *coef, const mrl_ctx *ctx);
+/* out (p): sum_i multiplier[i] * (scaled column j)_i, without the columns' own root. */
+void mrl_columns_dot(double *out, const mrl_columns *columns, const double *multiplier,
+                     const mrl_ctx *ctx);
+
+#endif
