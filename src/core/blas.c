@@ -97,6 +97,17 @@ mrl_status mrl_eigen(double *values, double *a, size_t p, double *work)
   return info == 0 ? MRL_OK : info > 0 ? MRL_NO_CONVERGE : MRL_BAD_ARGUMENT;
 }
 
+void mrl_transpose_square(double *a, size_t p)
+{
+  for (size_t j = 0; j < p; j++) {
+    for (size_t i = 0; i < j; i++) {
+      const double t = a[i + j * p];
+      a[i + j * p] = a[j + i * p];
+      a[j + i * p] = t;
+    }
+  }
+}
+
 void mrl_small_gemm(double *c, size_t ldc, const double *a, size_t lda, int ta, const double *b,
                     size_t ldb, int tb, size_t m, size_t n, size_t k, double alpha, double beta)
 {

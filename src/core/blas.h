@@ -18,6 +18,8 @@ mrl_status mrl_cholesky_inverse(double *u, size_t p);
  * mrl_eigen_work(p) says. */
 size_t mrl_eigen_work(size_t p);
 mrl_status mrl_eigen(double *values, double *a, size_t p, double *work);
+/* a (p, p) := its transpose. */
+void mrl_transpose_square(double *a, size_t p);
 /* c (m, n) = alpha op(a) op(b) + beta c; small matrices, any shape. */
 void mrl_small_gemm(double *c, size_t ldc, const double *a, size_t lda, int ta, const double *b,
                     size_t ldb, int tb, size_t m, size_t n, size_t k, double alpha, double beta);

@@ -276,3 +276,20 @@ void mrl_columns_dot(double *out, const mrl_columns *columns, const double *mult
     mrl_poll(ctx);
   }
 }
+
+size_t mrl_impute_mean(double *out, const double *x, size_t n)
+{
+  double sum = 0;
+  size_t present = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (!isnan(x[i])) {
+      sum += x[i];
+      present++;
+    }
+  }
+  const double mean = present > 0 ? sum / (double)present : NAN;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = isnan(x[i]) ? mean : x[i];
+  }
+  return n - present;
+}

@@ -60,4 +60,7 @@ void mrl_columns_subtract(double *out, const double *base, const mrl_columns *co
 void mrl_columns_dot(double *out, const mrl_columns *columns, const double *multiplier,
                      const mrl_ctx *ctx);
 
+/* out (n) = x with NaN replaced by the mean of the others; returns how many were replaced. */
+size_t mrl_impute_mean(double *out, const double *x, size_t n);
+
 #endif

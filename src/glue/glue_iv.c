@@ -1,0 +1,132 @@
+/* Linear instrumental variables. */
+#include "glue.h"
+
+#include "../core/twosls.h"
+
+#include <string.h>
+
+static mrl_iv_settings read_settings(SEXP settings, SEXP cluster, R_xlen_t n)
+{
+  static const char *const words[MRL_N_VCOV] = {"iid", "HC0", "HC1", "HC2", "HC3", "cluster"};
+  mrl_iv_settings out = {MRL_VCOV_IID, NULL, 0, glue_item_isa(settings)};
+  SEXP vcov = glue_item(settings, "vcov");
+  if (TYPEOF(vcov) != STRSXP || XLENGTH(vcov) != 1) {
+    Rf_error("internal error: `vcov` is no string");
+  }
+  while (out.vcov < MRL_N_VCOV && strcmp(words[out.vcov], CHAR(STRING_ELT(vcov, 0))) != 0) {
+    out.vcov++;
+  }
+  if (out.vcov == MRL_N_VCOV) {
+    Rf_error("internal error: unknown `vcov`");
+  }
+  if (out.vcov == MRL_VCOV_CLUSTER) {
+    out.cluster = glue_int(cluster, n, "cluster");
+    out.n_cluster = (size_t)glue_item_int(settings, "n_cluster");
+  }
+  return out;
+}
+
+/* Appends the columns of an R matrix (or NULL) to a list of column pointers. */
+static size_t add_columns(const double **col, size_t at, SEXP x, R_xlen_t n, const char *name)
+{
+  const size_t p = glue_ncol(x, n, name);
+  for (size_t j = 0; j < p; j++) {
+    col[at + j] = REAL(x) + j * (size_t)n;
+  }
+  return at + p;
+}
+
+static void write_test(double *out, const mrl_test *test)
+{
+  out[0] = test->df1;
+  out[1] = test->df2;
+  out[2] = test->statistic;
+}
+
+/* Rows of three: strength and conditional per exposure, then effective, endogeneity, overid. */
+static void write_tests(double *out, const mrl_iv_diagnostics *d, size_t kx)
+{
+  for (size_t j = 0; j < kx; j++) {
+    write_test(out + 3 * j, &d->strength[j]);
+    write_test(out + 3 * (kx + j), &d->conditional[j]);
+  }
+  write_test(out + 6 * kx, &d->effective);
+  write_test(out + 6 * kx + 3, &d->endogeneity);
+  write_test(out + 6 * kx + 6, &d->overid);
+}
+
+SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings)
+{
+  static const char *const names[] = {"coef",        "vcov",    "residuals",   "first_coef",
+                                      "first_se",    "aliased", "partial_r2",  "tests",
+                                      "effective_k", "sigma2",  "df_residual", "exposure_aliased"};
+  const R_xlen_t n = XLENGTH(y);
+  const size_t kx = glue_ncol(x, n, "x"), kw = glue_ncol(w, n, "w"), l = glue_ncol(z, n, "z");
+  const mrl_iv_settings iv = read_settings(settings, cluster, n);
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
+  const int ols = glue_item_lgl(settings, "ols");
+
+  const double **col = (const double **)glue_scratch((kx + kw + l + 1) * sizeof *col);
+  size_t at = add_columns(col, 0, w, n, "w");
+  at = ols ? at : add_columns(col, at, z, n, "z");
+  at = add_columns(col, at, x, n, "x");
+  col[at] = glue_dbl(y, n, "y");
+  /* Without instruments the exposures are exogenous columns like the covariates. */
+  const mrl_lsq_data data = {col,
+                             glue_dbl_or_null(weights, n, "weights"),
+                             (size_t)n,
+                             ols ? kw + kx : kw,
+                             ols ? 0 : l,
+                             ols ? 0 : kx,
+                             glue_item_lgl(settings, "intercept")};
+  const size_t intercept = data.intercept ? 1 : 0, endog = data.n_endog;
+  const size_t k = intercept + kw + kx, c = intercept + data.n_exog + data.n_inst;
+
+  SEXP value = PROTECT(glue_list(names, 12));
+  mrl_iv_fit fit = {0};
+  fit.coef = glue_list_dbl(value, 0, (R_xlen_t)k);
+  fit.vcov = glue_list_matrix(value, 1, k, k);
+  fit.residuals = glue_list_dbl(value, 2, n);
+  fit.first_coef = glue_list_matrix(value, 3, c, endog);
+  fit.first_se = glue_list_matrix(value, 4, c, endog);
+  fit.aliased = glue_list_int(value, 5, (R_xlen_t)c);
+  fit.diagnostics.partial_r2 = glue_list_dbl(value, 6, (R_xlen_t)endog);
+  double *tests = glue_list_matrix(value, 7, 3, 2 * endog + 3);
+  fit.diagnostics.strength = (mrl_test *)glue_scratch((endog + 1) * sizeof(mrl_test));
+  fit.diagnostics.conditional = (mrl_test *)glue_scratch((endog + 1) * sizeof(mrl_test));
+  memset(fit.aliased, 0, c * sizeof *fit.aliased);
+
+  const size_t size = mrl_iv_fit_scratch(&data, &iv, &ctx);
+  const mrl_status status =
+      size == 0 ? MRL_NO_MEMORY : mrl_iv_fit_run(&fit, &data, &iv, glue_scratch(size), size, &ctx);
+  if (status == MRL_OK) {
+    write_tests(tests, &fit.diagnostics, endog);
+  }
+  glue_list_dbl(value, 8, 1)[0] = fit.diagnostics.effective_k;
+  glue_list_dbl(value, 9, 1)[0] = fit.sigma2;
+  glue_list_dbl(value, 10, 1)[0] = fit.df_residual;
+  glue_list_int(value, 11, 1)[0] = fit.exposure_aliased;
+  SEXP out = glue_result(status, value);
+  UNPROTECT(1);
+  return out;
+}
+
+/*
+ * A copy of a genotype matrix with missing values replaced by the column's mean of those present,
+ * and how many there were: list(genotypes, n_missing). A column without any value stays missing.
+ */
+SEXP C_genotype_impute(SEXP genotypes)
+{
+  static const char *const names[] = {"genotypes", "n_missing"};
+  const size_t n = (size_t)Rf_nrows(genotypes), p = (size_t)Rf_ncols(genotypes);
+  const double *in = glue_dbl(genotypes, (R_xlen_t)(n * p), "genotypes");
+  SEXP value = PROTECT(glue_list(names, 2));
+  double *out = glue_list_matrix(value, 0, n, p);
+  int *missing = glue_list_int(value, 1, (R_xlen_t)p);
+  for (size_t j = 0; j < p; j++) {
+    missing[j] = (int)mrl_impute_mean(out + j * n, in + j * n, n);
+  }
+  SEXP result = glue_result(MRL_OK, value);
+  UNPROTECT(1);
+  return result;
+}
