@@ -3,14 +3,19 @@
  *
  * A stream is keyed by (seed, stream); within it, draws come in a fixed order. Work item i of a
  * computation (replicate, person, batch, column) uses a stream of its own, never a thread's, so
- * that results do not depend on the number of threads.
+ * that results do not depend on the number of threads. Layout: the seed is the key; counter words
+ * 0-1 number the blocks of four words, words 2-3 are purpose << 56 | item, low word first.
+ *
+ * Draws are the same on every machine whose compiler does not contract a * b + c (x86-64 without
+ * FMA, or -ffp-contract=off): they use no function of libm that is not exactly defined.
  */
 #ifndef MRL_RNG_H
 #define MRL_RNG_H
 
 #include "status.h"
 
-/* One purpose per kind of draw: purposes of one seed never share numbers. Append, never renumber. */
+/* One purpose per kind of draw: purposes of one seed never share numbers. Append, never renumber.
+ */
 typedef enum {
   MRL_RNG_TEST = 1,
   MRL_RNG_FOLD,
@@ -40,12 +45,12 @@ uint32_t mrl_rng_u32(mrl_rng *rng);
 uint64_t mrl_rng_u64(mrl_rng *rng);
 /* A whole number in [0, n), exactly uniform; n >= 1. */
 uint64_t mrl_rng_below(mrl_rng *rng, uint64_t n);
-/* Uniform on the open interval (0, 1) with 53 bits: never 0, never 1. */
+/* Uniform on the open interval (0, 1): odd multiples of 2^-53, so never 0, never 1. */
 double mrl_rng_uniform(mrl_rng *rng);
 double mrl_rng_normal(mrl_rng *rng);
 /* Rate 1. */
 double mrl_rng_exponential(mrl_rng *rng);
-/* Shape > 0, scale 1. */
+/* Shape > 0, scale 1; may underflow to 0 for shapes below about 0.05. */
 double mrl_rng_gamma(mrl_rng *rng, double shape);
 /* Binomial(2, p), 0 <= p <= 1, exact: two independent alleles. */
 int mrl_rng_genotype(mrl_rng *rng, double p);

@@ -1,0 +1,317 @@
+#include "rng.h"
+
+#include <math.h>
+
+#include "rng_ziggurat.h"
+
+/*
+ * Only arithmetic that IEEE 754 defines exactly is used (no libm function but sqrt, frexp, ldexp):
+ * a library's log or exp may differ in the last bit between processors, and draws must not.
+ */
+
+static inline uint32_t low_half(uint64_t x)
+{
+  return (uint32_t)(x & 0xffffffffu);
+}
+
+static inline uint32_t high_half(uint64_t x)
+{
+  return (uint32_t)(x >> 32);
+}
+
+/* Multipliers and key increments (golden ratio, sqrt(3) - 1) of Salmon et al. (2011), section 5.3.
+ */
+static inline void philox_rounds(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
+{
+  uint32_t x0 = counter[0], x1 = counter[1], x2 = counter[2], x3 = counter[3];
+  uint32_t k0 = key[0], k1 = key[1];
+  for (int round = 0; round < 10; round++) {
+    const uint64_t a = (uint64_t)0xD2511F53u * x0;
+    const uint64_t b = (uint64_t)0xCD9E8D57u * x2;
+    x0 = high_half(b) ^ x1 ^ k0;
+    x1 = low_half(b);
+    x2 = high_half(a) ^ x3 ^ k1;
+    x3 = low_half(a);
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+  out[0] = x0;
+  out[1] = x1;
+  out[2] = x2;
+  out[3] = x3;
+}
+
+void mrl_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
+{
+  philox_rounds(out, counter, key);
+}
+
+mrl_rng mrl_rng_stream(uint64_t seed, mrl_rng_purpose purpose, uint64_t item)
+{
+  const uint64_t stream = ((uint64_t)purpose << 56) | item;
+  const mrl_rng rng = {.key = {low_half(seed), high_half(seed)},
+                       .counter = {0, 0, low_half(stream), high_half(stream)},
+                       .block = {0, 0, 0, 0},
+                       .used = 4};
+  return rng;
+}
+
+static inline void next_block(mrl_rng *rng)
+{
+  philox_rounds(rng->block, rng->counter, rng->key);
+  rng->counter[0]++;
+  if (rng->counter[0] == 0) {
+    rng->counter[1]++;
+  }
+  rng->used = 0;
+}
+
+static inline uint32_t next_u32(mrl_rng *rng)
+{
+  if (rng->used == 4) {
+    next_block(rng);
+  }
+  return rng->block[rng->used++];
+}
+
+static inline uint64_t next_u64(mrl_rng *rng)
+{
+  const uint64_t low = next_u32(rng);
+  return low | (uint64_t)next_u32(rng) << 32;
+}
+
+uint32_t mrl_rng_u32(mrl_rng *rng)
+{
+  return next_u32(rng);
+}
+
+uint64_t mrl_rng_u64(mrl_rng *rng)
+{
+  return next_u64(rng);
+}
+
+/* Lemire (2019): the high half of a product, rejecting what would make some values more likely. */
+static uint64_t below_32(mrl_rng *rng, uint32_t n)
+{
+  uint64_t product = (uint64_t)next_u32(rng) * n;
+  if (low_half(product) < n) {
+    const uint32_t excess = (uint32_t)(-n) % n; /* 2^32 mod n */
+    while (low_half(product) < excess) {
+      product = (uint64_t)next_u32(rng) * n;
+    }
+  }
+  return product >> 32;
+}
+
+/* As many bits as n - 1 has, until they are below n. */
+static uint64_t below_64(mrl_rng *rng, uint64_t n)
+{
+  uint64_t mask = n - 1;
+  for (int shift = 1; shift < 64; shift *= 2) {
+    mask |= mask >> shift;
+  }
+  uint64_t value;
+  do {
+    value = next_u64(rng) & mask;
+  } while (value >= n);
+  return value;
+}
+
+uint64_t mrl_rng_below(mrl_rng *rng, uint64_t n)
+{
+  return n <= UINT32_MAX ? below_32(rng, (uint32_t)n) : below_64(rng, n);
+}
+
+/* An odd multiple of 2^-53. */
+static inline double next_uniform(mrl_rng *rng)
+{
+  return (double)(next_u64(rng) >> 11 | 1) * 0x1p-53;
+}
+
+double mrl_rng_uniform(mrl_rng *rng)
+{
+  return next_uniform(rng);
+}
+
+/* log(x) of a positive normal number to 2 ulp: x = m 2^e, m in [sqrt(1/2), sqrt(2)), and
+ * log(m) = 2 artanh(s), s = (m - 1)/(m + 1), |s| < .1716; the first term left out is 3e-19 s. */
+static double exact_log(double x)
+{
+  int e;
+  double m = frexp(x, &e);
+  if (m < 0x1.6a09e667f3bcdp-1) {
+    m *= 2;
+    e--;
+  }
+  const double s = (m - 1) / (m + 1), z = s * s;
+  double series = 0;
+  for (int k = 23; k >= 3; k -= 2) {
+    series = (series + 1.0 / k) * z;
+  }
+  /* log(2) in two parts: the first has 20 zero bits at its end, so that e times it is exact. */
+  const double log2_high = 0x1.62e42feep-1, log2_low = 0x1.a39ef35793c76p-33;
+  return e * log2_high + (2 * s + (2 * s * series + e * log2_low));
+}
+
+/* exp(x), x <= 0, to 2 ulp; 0 below -745. x = k log(2) + r, |r| < .347, and the Taylor series. */
+static double exact_exp(double x)
+{
+  if (x < -745) {
+    return 0;
+  }
+  const int k = (int)(x * 0x1.71547652b82fep+0 - 0.5);
+  const double r = (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
+  double series = 1;
+  for (int i = 14; i >= 1; i--) {
+    series = 1 + series * r / i;
+  }
+  return ldexp(series, k);
+}
+
+double mrl_rng_exponential(mrl_rng *rng)
+{
+  return -exact_log(next_uniform(rng));
+}
+
+/* |x| given |x| > edge: Marsaglia (1964), exact; about 1.2 trials. */
+static double normal_tail(mrl_rng *rng, double edge)
+{
+  double beyond, height;
+  do {
+    beyond = mrl_rng_exponential(rng) / edge;
+    height = mrl_rng_exponential(rng);
+  } while (2 * height <= beyond * beyond);
+  return edge + beyond;
+}
+
+/* The part of a layer that the curve cuts: accept x if a uniform height lies under the curve. */
+static int under_curve(mrl_rng *rng, int layer, double x)
+{
+  const double right = ziggurat_edge[layer], left = ziggurat_edge[layer + 1];
+  const double bottom = exact_exp(-right * right / 2), top = exact_exp(-left * left / 2);
+  return bottom + (top - bottom) * next_uniform(rng) < exact_exp(-x * x / 2);
+}
+
+/* Of 64 bits: the layer from 8, the sign from 1, 53 others for the place within the layer. */
+static inline double next_normal(mrl_rng *rng)
+{
+  for (;;) {
+    const uint64_t bits = next_u64(rng);
+    const int layer = (int)(bits & 0xff);
+    const double sign = 1.0 - (double)(bits >> 7 & 2); /* no branch: it could not be predicted */
+    const double x = (double)(bits >> 11) * 0x1p-53 * ziggurat_edge[layer];
+    if (x < ziggurat_edge[layer + 1]) {
+      return sign * x;
+    }
+    if (layer == 0) {
+      return sign * normal_tail(rng, ziggurat_edge[1]);
+    }
+    if (under_curve(rng, layer, x)) {
+      return sign * x;
+    }
+  }
+}
+
+double mrl_rng_normal(mrl_rng *rng)
+{
+  return next_normal(rng);
+}
+
+/* Marsaglia & Tsang (2000), shape >= 1. */
+static double gamma_large(mrl_rng *rng, double shape)
+{
+  const double d = shape - 1.0 / 3, c = 1 / sqrt(9 * d);
+  for (;;) {
+    const double x = next_normal(rng);
+    const double t = 1 + c * x;
+    if (t <= 0) {
+      continue;
+    }
+    const double v = t * t * t;
+    const double log_u = -mrl_rng_exponential(rng);
+    if (log_u < x * x / 2 + d - d * v + d * exact_log(v)) {
+      return d * v;
+    }
+  }
+}
+
+/* A shape below 1 is gamma(shape + 1) U^(1/shape). */
+double mrl_rng_gamma(mrl_rng *rng, double shape)
+{
+  if (shape >= 1) {
+    return gamma_large(rng, shape);
+  }
+  const double larger = gamma_large(rng, shape + 1);
+  return larger * exact_exp(-mrl_rng_exponential(rng) / shape);
+}
+
+/* p = head 2^-16 + tail 2^-80: an allele is 1 if 16 random bits, then 64 more, are below these. */
+typedef struct {
+  uint32_t head;
+  uint64_t tail;
+} allele_odds;
+
+static allele_odds odds_of(double p)
+{
+  const double scaled = p * 0x1p16, head = floor(scaled);
+  const allele_odds odds = {(uint32_t)head, (uint64_t)((scaled - head) * 0x1p64)};
+  return odds;
+}
+
+/* One word serves two alleles; only a tie (2^-16) needs more bits. */
+static inline int next_genotype(mrl_rng *rng, const allele_odds *odds)
+{
+  const uint32_t bits = next_u32(rng);
+  const uint32_t first = bits >> 16, second = bits & 0xffff;
+  int count = (first < odds->head) + (second < odds->head);
+  if (first == odds->head) {
+    count += next_u64(rng) < odds->tail;
+  }
+  if (second == odds->head) {
+    count += next_u64(rng) < odds->tail;
+  }
+  return count;
+}
+
+int mrl_rng_genotype(mrl_rng *rng, double p)
+{
+  const allele_odds odds = odds_of(p);
+  return next_genotype(rng, &odds);
+}
+
+void mrl_rng_fill_uniform(mrl_rng *rng, double *out, size_t n)
+{
+  mrl_rng local = *rng;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = next_uniform(&local);
+  }
+  *rng = local;
+}
+
+void mrl_rng_fill_normal(mrl_rng *rng, double *out, size_t n)
+{
+  mrl_rng local = *rng;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = next_normal(&local);
+  }
+  *rng = local;
+}
+
+void mrl_rng_fill_genotype(mrl_rng *rng, double *out, double p, size_t n)
+{
+  const allele_odds odds = odds_of(p);
+  mrl_rng local = *rng;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = next_genotype(&local, &odds);
+  }
+  *rng = local;
+}
+
+void mrl_rng_permutation(mrl_rng *rng, size_t *out, size_t n)
+{
+  for (size_t i = 0; i < n; i++) {
+    const size_t j = (size_t)mrl_rng_below(rng, (uint64_t)i + 1);
+    out[i] = out[j]; /* the inside-out form of Fisher-Yates */
+    out[j] = i;
+  }
+}
