@@ -1,0 +1,4 @@
+library(testthat)
+library(mrlearn)
+
+test_check("mrlearn")
