@@ -31,9 +31,9 @@ typedef enum { MRL_NO_TRANS = 0, MRL_TRANS = 1 } mrl_trans;
  * the _carve function for the same ctx and shape; the float and double forms are the same source.
  */
 size_t mrl_gemm_f_scratch(size_t m, size_t n, size_t k, const mrl_ctx *ctx);
-mrl_status mrl_gemm_f(float *c, size_t ldc, const float *a, size_t lda, mrl_trans ta, const float *b,
-                      size_t ldb, mrl_trans tb, size_t m, size_t n, size_t k, int accumulate,
-                      void *scratch, mrl_isa isa, const mrl_ctx *ctx);
+mrl_status mrl_gemm_f(float *c, size_t ldc, const float *a, size_t lda, mrl_trans ta,
+                      const float *b, size_t ldb, mrl_trans tb, size_t m, size_t n, size_t k,
+                      int accumulate, void *scratch, mrl_isa isa, const mrl_ctx *ctx);
 
 size_t mrl_gemm_d_scratch(size_t m, size_t n, size_t k, const mrl_ctx *ctx);
 mrl_status mrl_gemm_d(double *c, size_t ldc, const double *a, size_t lda, mrl_trans ta,

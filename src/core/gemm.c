@@ -1,0 +1,177 @@
+#include "gemm.h"
+
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* gcc for Windows does not align the stack for wide registers that it spills (gcc bug 54412). */
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__)) &&                             \
+    (!defined(_WIN32) || defined(__clang__))
+#define GEMM_X86 1
+#include <immintrin.h>
+#endif
+
+enum {
+  MV_MAX = 3,              /* registers of rows in a tile */
+  NR_MAX = 8,              /* columns in a tile */
+  MR_BYTES = MV_MAX * 64,  /* rows of the highest tile, in bytes */
+  KC = 256,                /* with it a panel of b (nr x KC) stays in the first-level cache, */
+  MC_BYTES = 5 * MR_BYTES, /* a block of a (MC x KC, 240 kB) in the second, */
+  NC = 1024,               /* and b (KC x NC) in the third */
+  IN_PLACE_PANELS = 3      /* up to so many panels of b, a is not packed if it need not be */
+};
+
+static const size_t REGION_FLOPS = 500000000; /* 0.05 s at 10 GFLOP/s: between two polls */
+static const double FLOPS_PER_THREAD = 2e5;   /* less is not worth waking another thread */
+
+mrl_isa mrl_isa_best(void)
+{
+#ifdef GEMM_X86
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f")) {
+    return MRL_ISA_AVX512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return MRL_ISA_AVX2;
+  }
+#endif
+  return MRL_ISA_PORTABLE;
+}
+
+const char *mrl_isa_name(mrl_isa isa)
+{
+  switch (isa) {
+  case MRL_ISA_AVX2:
+    return "avx2";
+  case MRL_ISA_AVX512:
+    return "avx512";
+  default:
+    return "portable";
+  }
+}
+
+mrl_isa mrl_isa_usable(mrl_isa isa)
+{
+  const mrl_isa best = mrl_isa_best();
+  return isa < best ? isa : best;
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+  return a < b ? a : b;
+}
+
+static size_t round_up(size_t n, size_t unit)
+{
+  return (n + unit - 1) / unit * unit;
+}
+
+/* The size of the parts, at most `most` each, when n is cut evenly. n >= 1. */
+static size_t even_part(size_t n, size_t most)
+{
+  const size_t parts = most > 0 ? (n + most - 1) / most : n;
+  return (n + parts - 1) / parts;
+}
+
+static int threads_for_flops(double flops, const mrl_ctx *ctx)
+{
+  const double worth = 1 + flops / FLOPS_PER_THREAD;
+  return worth < ctx->n_threads ? (int)worth : ctx->n_threads;
+}
+
+static int threads_for(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
+{
+  return threads_for_flops(2.0 * (double)m * (double)n * (double)k, ctx);
+}
+
+/*
+ * How many of the threads lie side by side along the rows of c, the others along its columns, so
+ * that the largest share, packing of its rows included, is smallest.
+ */
+static size_t threads_across_rows(size_t row_panels, size_t col_panels, size_t mr, size_t nr,
+                                  size_t threads)
+{
+  size_t best = 1, least = SIZE_MAX;
+  for (size_t across = 1; across <= threads; across++) {
+    const size_t down = threads / across;
+    const size_t rows = (row_panels + across - 1) / across * mr;
+    const size_t cols = (col_panels + down - 1) / down * nr;
+    const size_t cost = rows * (cols + nr);
+    if (cost <= least) {
+      least = cost;
+      best = across;
+    }
+  }
+  return best;
+}
+
+/* Polls if the next piece of work would make it too much without; returns the work since. */
+static double poll_after(double work, double next, const mrl_ctx *ctx)
+{
+  if (work > 0 && work + next > (double)REGION_FLOPS) {
+    mrl_poll(ctx);
+    return next;
+  }
+  return work + next;
+}
+
+#define REAL float
+#define TYPED(name) name##_f
+#define FMA_256(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define FMA_512(a, b, c) _mm512_fmadd_ps(a, b, c)
+#include "gemm_driver.h"
+
+#define REAL double
+#define TYPED(name) name##_d
+#define FMA_256(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define FMA_512(a, b, c) _mm512_fmadd_pd(a, b, c)
+#include "gemm_driver.h"
+
+/* Leading dimensions cover the rows that are stored. */
+static int shapes_ok(size_t ldc, size_t lda, mrl_trans ta, size_t ldb, mrl_trans tb, size_t m,
+                     size_t n, size_t k)
+{
+  return ldc >= m && lda >= (ta == MRL_TRANS ? k : m) && ldb >= (tb == MRL_TRANS ? n : k);
+}
+
+size_t mrl_gemm_f_scratch(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
+{
+  return scratch_f(m, n, k, ctx);
+}
+
+mrl_status mrl_gemm_f(float *c, size_t ldc, const float *a, size_t lda, mrl_trans ta,
+                      const float *b, size_t ldb, mrl_trans tb, size_t m, size_t n, size_t k,
+                      int accumulate, void *scratch, mrl_isa isa, const mrl_ctx *ctx)
+{
+  if (!shapes_ok(ldc, lda, ta, ldb, tb, m, n, k)) {
+    return MRL_BAD_ARGUMENT;
+  }
+  block_f bl = {.ks = kernels_for_f(isa), .c = c, .a = a, .b = b, .ldc = ldc, .lda = lda};
+  bl.ldb = ldb;
+  bl.ta = ta;
+  bl.tb = tb;
+  return product_f(&bl, m, n, k, accumulate, scratch, ctx);
+}
+
+size_t mrl_gemm_d_scratch(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
+{
+  return scratch_d(m, n, k, ctx);
+}
+
+mrl_status mrl_gemm_d(double *c, size_t ldc, const double *a, size_t lda, mrl_trans ta,
+                      const double *b, size_t ldb, mrl_trans tb, size_t m, size_t n, size_t k,
+                      int accumulate, void *scratch, mrl_isa isa, const mrl_ctx *ctx)
+{
+  if (!shapes_ok(ldc, lda, ta, ldb, tb, m, n, k)) {
+    return MRL_BAD_ARGUMENT;
+  }
+  block_d bl = {.ks = kernels_for_d(isa), .c = c, .a = a, .b = b, .ldc = ldc, .lda = lda};
+  bl.ldb = ldb;
+  bl.ta = ta;
+  bl.tb = tb;
+  return product_d(&bl, m, n, k, accumulate, scratch, ctx);
+}
+
+#include "gemm_gram.h"
