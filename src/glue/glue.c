@@ -48,6 +48,31 @@ size_t glue_ncol(SEXP x, R_xlen_t n, const char *name)
   return (size_t)p;
 }
 
+size_t glue_count_columns(SEXP x, R_xlen_t n, const char *name)
+{
+  if (TYPEOF(x) != VECSXP) {
+    return glue_ncol(x, n, name);
+  }
+  size_t count = 0;
+  for (R_xlen_t i = 0; i < XLENGTH(x); i++) {
+    count += glue_ncol(VECTOR_ELT(x, i), n, name);
+  }
+  return count;
+}
+
+size_t glue_add_columns(const double **col, size_t at, SEXP x, R_xlen_t n, const char *name)
+{
+  const int is_list = TYPEOF(x) == VECSXP;
+  for (R_xlen_t i = 0; i < (is_list ? XLENGTH(x) : 1); i++) {
+    SEXP part = is_list ? VECTOR_ELT(x, i) : x;
+    const size_t p = glue_ncol(part, n, name);
+    for (size_t j = 0; j < p; j++) {
+      col[at++] = REAL(part) + j * (size_t)n;
+    }
+  }
+  return at;
+}
+
 SEXP glue_item(SEXP settings, const char *name)
 {
   if (TYPEOF(settings) != VECSXP) {

@@ -21,6 +21,13 @@ const int *glue_int_or_null(SEXP x, R_xlen_t n, const char *name);
 /* Columns of a double matrix with n rows; NULL counts as no columns. */
 size_t glue_ncol(SEXP x, R_xlen_t n, const char *name);
 
+/*
+ * Columns that may be scattered: NULL, a double vector or matrix with n rows, or a list of these.
+ * add lays pointers to them from col[at] on and returns the next free place.
+ */
+size_t glue_count_columns(SEXP x, R_xlen_t n, const char *name);
+size_t glue_add_columns(const double **col, size_t at, SEXP x, R_xlen_t n, const char *name);
+
 /* One named item of a settings list. */
 SEXP glue_item(SEXP settings, const char *name);
 double glue_item_dbl(SEXP settings, const char *name);

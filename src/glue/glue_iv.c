@@ -26,16 +26,6 @@ static mrl_iv_settings read_settings(SEXP settings, SEXP cluster, R_xlen_t n)
   return out;
 }
 
-/* Appends the columns of an R matrix (or NULL) to a list of column pointers. */
-static size_t add_columns(const double **col, size_t at, SEXP x, R_xlen_t n, const char *name)
-{
-  const size_t p = glue_ncol(x, n, name);
-  for (size_t j = 0; j < p; j++) {
-    col[at + j] = REAL(x) + j * (size_t)n;
-  }
-  return at + p;
-}
-
 static void write_test(double *out, const mrl_test *test)
 {
   out[0] = test->df1;
@@ -61,15 +51,16 @@ SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEX
                                       "first_se",    "aliased", "partial_r2",  "tests",
                                       "effective_k", "sigma2",  "df_residual", "exposure_aliased"};
   const R_xlen_t n = XLENGTH(y);
-  const size_t kx = glue_ncol(x, n, "x"), kw = glue_ncol(w, n, "w"), l = glue_ncol(z, n, "z");
+  const size_t kx = glue_count_columns(x, n, "x"), kw = glue_count_columns(w, n, "w");
+  const size_t l = glue_count_columns(z, n, "z");
   const mrl_iv_settings iv = read_settings(settings, cluster, n);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   const int ols = glue_item_lgl(settings, "ols");
 
   const double **col = (const double **)glue_scratch((kx + kw + l + 1) * sizeof *col);
-  size_t at = add_columns(col, 0, w, n, "w");
-  at = ols ? at : add_columns(col, at, z, n, "z");
-  at = add_columns(col, at, x, n, "x");
+  size_t at = glue_add_columns(col, 0, w, n, "w");
+  at = ols ? at : glue_add_columns(col, at, z, n, "z");
+  at = glue_add_columns(col, at, x, n, "x");
   col[at] = glue_dbl(y, n, "y");
   /* Without instruments the exposures are exogenous columns like the covariates. */
   const mrl_lsq_data data = {col,

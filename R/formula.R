@@ -1,0 +1,173 @@
+# From what users write (a formula or matrices) to the numbers that the core takes.
+
+# A formula's parts as sets of term labels. Two parts: `y ~ x + w | z + w` (what stands on both
+# sides is exogenous); three parts: `y ~ w | x | z`; one part, where no instruments are needed:
+# `y ~ x + w`.
+parse_iv_formula <- function(formula, data, instruments) {
+  if (!inherits(formula, "formula")) {
+    stop_argument("formula", "must be a formula such as y ~ x | z", describe(formula))
+  }
+  f <- Formula::as.Formula(formula)
+  size <- length(f)
+  if (size[1] != 1L) {
+    stop_mrl("formula", "`formula` must have one outcome on its left side; got ", size[1], ".")
+  }
+  if (size[2] > 3L) {
+    stop_mrl("formula", "`formula` has ", size[2], " parts on its right side; at most 3 are known: ",
+      "y ~ w | x | z (covariates, exposure, instruments).")
+  }
+  if (size[2] == 1L && instruments == "required") {
+    stop_mrl("formula", "`formula` has no instruments: write y ~ x + w | z + w ",
+      "(what stands on both sides is a covariate) or y ~ w | x | z; ",
+      "iv_ols() regresses without instruments.")
+  }
+  part <- function(i) {
+    tryCatch(stats::terms(stats::formula(f, lhs = 1, rhs = i), data = data),
+      error = function(e) stop_mrl("formula", "`formula`: ", conditionMessage(e), "."))
+  }
+  parts <- lapply(seq_len(size[2]), part)
+  if (any(vapply(parts, function(p) !is.null(attr(p, "offset")), NA))) {
+    stop_mrl("formula", "`formula` has an offset; subtract it from the outcome instead.")
+  }
+  labels <- lapply(parts, canonical_labels)
+  intercept <- attr(parts[[1]], "intercept")
+  roles <- switch(size[2],
+    list(exposures = labels[[1]], covariates = character(), instruments = character()),
+    list(
+      exposures = setdiff(labels[[1]], labels[[2]]),
+      covariates = intersect(labels[[1]], labels[[2]]),
+      instruments = setdiff(labels[[2]], labels[[1]])
+    ),
+    list(exposures = labels[[2]], covariates = labels[[1]], instruments = labels[[3]])
+  )
+  if (size[2] == 2L && attr(parts[[2]], "intercept") != intercept) {
+    stop_mrl("formula", "One side of `|` in `formula` has a constant and the other has none; ",
+      "write + 0 on both sides or on neither.")
+  }
+  check_roles(roles, size[2])
+  list(
+    formula = f, intercept = intercept == 1L, roles = roles,
+    regressors = if (size[2] == 3L) c(roles$covariates, roles$exposures) else labels[[1]]
+  )
+}
+
+# Term labels with the variables of an interaction in one order, so that a:b equals b:a.
+canonical_labels <- function(terms) {
+  vapply(strsplit(attr(terms, "term.labels"), ":", fixed = TRUE), function(v) {
+    if (any(grepl("[(]", v))) paste(v, collapse = ":") else paste(sort(v), collapse = ":")
+  }, "")
+}
+
+check_roles <- function(roles, n_parts) {
+  if (n_parts == 3L) {
+    all_terms <- unlist(roles, use.names = FALSE)
+    twice <- unique(all_terms[duplicated(all_terms)])
+    if (length(twice)) {
+      stop_mrl("formula", "In `formula` ", paste0("`", twice, "`", collapse = ", "),
+        " stands in more than one part; in y ~ w | x | z each variable has one role.")
+    }
+  }
+  if (!length(roles$exposures)) {
+    stop_mrl("formula", "`formula` names no exposure: in y ~ x + w | z + w a variable that stands ",
+      "on both sides is a covariate.")
+  }
+  if (n_parts > 1L && !length(roles$instruments)) {
+    stop_mrl("formula", "`formula` names no instrument besides the covariates.")
+  }
+}
+
+# The model frame: all variables of the formula with weights and clusters, missing values kept.
+model_variables <- function(call, formula, env) {
+  wanted <- match(c("data", "subset", "weights"), names(call), 0L)
+  frame_call <- call[c(1L, wanted)]
+  frame_call[[1L]] <- quote(stats::model.frame)
+  frame_call$formula <- formula
+  frame_call$na.action <- quote(stats::na.pass)
+  frame_call$drop.unused.levels <- TRUE
+  frame_call$cluster <- cluster_expression(call, env)
+  tryCatch(eval(frame_call, env), error = function(e) {
+    stop_mrl("formula", "The variables of `formula` cannot be put together: ",
+      conditionMessage(e), ".")
+  })
+}
+
+# cluster = ~ family or cluster = family.
+cluster_expression <- function(call, env) {
+  expression <- call$cluster
+  if (is.null(expression)) {
+    return(NULL)
+  }
+  value <- tryCatch(eval(expression, eval(call$data, env), env), error = function(e) {
+    stop_mrl("argument", "`cluster` cannot be evaluated: ", conditionMessage(e), ".")
+  })
+  if (!inherits(value, "formula")) {
+    return(if (is.null(value)) NULL else expression)
+  }
+  if (length(value) != 2L) {
+    stop_argument("cluster", "must be a one-sided formula such as ~ family or a vector",
+      deparse1(value))
+  }
+  Reduce(function(a, b) call("interaction", a, b, drop = TRUE), lapply(all.vars(value), as.name))
+}
+
+# Matrices instead of a formula: written as a formula over their columns, the instruments apart.
+matrices_to_formula <- function(y, x, z, w) {
+  if (is.null(y) || is.null(x)) {
+    stop_mrl("argument", "Give `formula`, or the matrices `y`, `x` and `z` (and `w`).")
+  }
+  y <- check_doubles(y, "y", finite = FALSE)
+  n <- length(y)
+  x <- numeric_columns(x, "x", n)
+  w <- if (!is.null(w)) numeric_columns(w, "w", n)
+  z <- if (!is.null(z)) numeric_columns(z, "z", n)
+  clash <- c("y", names(x), names(w))
+  if (anyDuplicated(clash)) {
+    stop_argument("x", "and `w` must have different column names (and none called y)",
+      paste0("`", clash[duplicated(clash)][1], "` twice"))
+  }
+  data <- structure(c(list(y = y), x, w), class = "data.frame", row.names = seq_len(n))
+  as_sum <- function(names) Reduce(function(a, b) call("+", a, b), lapply(names, as.name))
+  right <- as_sum(c(names(x), names(w)))
+  if (!is.null(w)) {
+    right <- call("|", right, as_sum(names(w)))
+  }
+  list(data = data, exposures = names(x), covariates = names(w), z = z,
+    formula = stats::as.formula(call("~", quote(y), as_sum(c(names(x), names(w))))))
+}
+
+# A vector, matrix or data.frame as a named list of double columns.
+numeric_columns <- function(x, arg, n) {
+  if (isS4(x) || !(is.numeric(x) || is.logical(x) || is.data.frame(x)) || is.factor(x)) {
+    stop_argument(arg, "must be a numeric vector, matrix or data.frame", describe(x))
+  }
+  if (NROW(x) != n) {
+    stop_argument(arg, paste("must have as many rows as `y`,", n), paste(NROW(x), "rows"))
+  }
+  if (NCOL(x) == 0L) {
+    stop_argument(arg, "must have at least one column", describe(x))
+  }
+  columns <- if (is.data.frame(x)) {
+    as.list(x)
+  } else if (is.null(dim(x))) {
+    list(x)
+  } else {
+    lapply(seq_len(ncol(x)), function(j) x[, j])
+  }
+  names(columns) <- column_names(x, arg)
+  bad <- !vapply(columns, function(v) (is.numeric(v) || is.logical(v)) && !is.factor(v), NA)
+  if (any(bad)) {
+    stop_argument(arg, "must have numeric columns only",
+      paste0("column `", names(columns)[bad][1], "` of class ", class(columns[bad][[1]])[1]))
+  }
+  lapply(columns, as.double)
+}
+
+column_names <- function(x, arg) {
+  given <- if (is.null(dim(x))) NULL else colnames(x)
+  if (is.null(given)) {
+    return(if (NCOL(x) == 1L) arg else paste0(arg, seq_len(NCOL(x))))
+  }
+  empty <- is.na(given) | given == ""
+  given[empty] <- paste0(arg, which(empty))
+  make.unique(given)
+}

@@ -1,0 +1,399 @@
+# The numbers of an instrumental-variable problem: what every iv_*() estimator starts from.
+
+# call, env: the matched call of the estimator and where it was made. matrices: list(y, x, z, w) of
+# values. Returns a list:
+#   y (n), x (n, kx), w (n, kw), z (a list of double vectors and matrices with n rows) with
+#   z_names; intercept, weights, cluster (1..G), n_cluster; names of everything; rows dropped and
+#   genotypes imputed; `design`, from which rows for prediction are made; `model`, the variables.
+iv_frame <- function(call, env, matrices, instruments = c("required", "none"),
+                     na_genotype = "impute") {
+  instruments <- match.arg(instruments)
+  na_genotype <- check_choice(na_genotype, c("impute", "drop", "error"), "na_genotype")
+  if (!is.null(call$formula)) {
+    given <- names(matrices)[!vapply(matrices, is.null, NA)]
+    if (length(given)) {
+      stop_mrl("argument", "Give either `formula` or matrices, not both: ",
+        paste0("`", given, "`", collapse = ", "), " came with `formula`.")
+    }
+    formula <- eval(call$formula, env)
+    data <- eval(call$data, env)
+    if (!is.null(data) && !is.data.frame(data) && !is.list(data) && !is.environment(data)) {
+      stop_argument("data", "must be a data.frame", describe(data))
+    }
+    spec <- parse_iv_formula(formula, data, instruments)
+    mf <- model_variables(call, spec$formula, env)
+    extra_z <- NULL
+  } else {
+    m <- do.call(matrices_to_formula, matrices)
+    if (instruments == "required" && is.null(m$z)) {
+      stop_mrl("argument", "`z` (the instruments) is missing; iv_ols() regresses without them.")
+    }
+    call$data <- m$data
+    spec <- list(
+      formula = Formula::as.Formula(m$formula), intercept = TRUE,
+      roles = list(exposures = quote_name(m$exposures), covariates = quote_name(m$covariates)),
+      regressors = quote_name(c(m$exposures, m$covariates))
+    )
+    mf <- model_variables(call, spec$formula, env)
+    extra_z <- subset_columns(m$z, call, env)
+  }
+  frame_from_variables(spec, mf, extra_z, call, env, na_genotype, instruments)
+}
+
+quote_name <- function(names) {
+  vapply(names, function(v) deparse1(as.name(v), backtick = TRUE), "", USE.NAMES = FALSE)
+}
+
+subset_columns <- function(z, call, env) {
+  if (is.null(z) || is.null(call$subset)) {
+    return(z)
+  }
+  rows <- eval(call$subset, call$data, env)
+  if (is.logical(rows)) {
+    rows <- rows & !is.na(rows)
+  }
+  lapply(z, function(v) v[rows])
+}
+
+frame_from_variables <- function(spec, mf, extra_z, call, env, na_genotype, instruments) {
+  mf_terms <- attr(mf, "terms")
+  z_vars <- if (is.null(extra_z)) instrument_variables(spec, mf) else extra_z
+  check_variable_types(mf, mf_terms, names(z_vars))
+  genotype <- genotype_holes(z_vars, na_genotype)
+  dropped <- rows_to_drop(mf, z_vars, genotype, call, env)
+  if (length(dropped$rows)) {
+    mf <- mf[-dropped$rows, , drop = FALSE]
+    attr(mf, "terms") <- mf_terms
+    z_vars <- lapply(z_vars, drop_rows, dropped$rows)
+  }
+  if (nrow(mf) == 0L) {
+    stop_mrl("data", "No row is left to estimate from",
+      if (length(dropped$rows)) paste0(": ", dropped$text), ".")
+  }
+  imputed <- impute_genotypes(z_vars, genotype)
+  y <- outcome_vector(mf)
+  regressors <- regressor_matrix(spec, mf)
+  instrument <- if (instruments == "none") {
+    list(columns = NULL, names = character())
+  } else if (is.null(extra_z)) {
+    instrument_columns(spec, mf, imputed$z)
+  } else {
+    list(columns = imputed$z, names = names(imputed$z))
+  }
+  groups <- cluster_ids(mf[["(cluster)"]])
+  frame <- list(
+    y = y, x = regressors$x, w = regressors$w, z = instrument$columns, z_names = instrument$names,
+    intercept = spec$intercept, coef_names = regressors$names,
+    outcome = deparse1(attr(mf_terms, "variables")[[2]]),
+    weights = if (!is.null(mf[["(weights)"]])) as.double(mf[["(weights)"]]),
+    cluster = groups$id, n_cluster = groups$n,
+    cluster_name = cluster_label(call),
+    row_names = attr(mf, "row.names"),
+    dropped = dropped, imputed = imputed$report,
+    design = regressors$design, formula = stats::formula(spec$formula),
+    model = raw_variables(spec, mf, call, env, dropped$rows)
+  )
+  check_frame(frame)
+  frame
+}
+
+drop_rows <- function(v, rows) {
+  if (is.null(dim(v))) v[-rows] else v[-rows, , drop = FALSE]
+}
+
+# The variables (columns of the model frame) that only the instruments use.
+instrument_variables <- function(spec, mf) {
+  if (!length(spec$roles$instruments)) {
+    return(list())
+  }
+  in_terms <- function(labels) {
+    if (!length(labels)) {
+      return(character())
+    }
+    t <- stats::terms(stats::reformulate(labels))
+    vapply(as.list(attr(t, "variables"))[-1L], deparse1, "", backtick = TRUE)
+  }
+  vars <- setdiff(in_terms(spec$roles$instruments), in_terms(spec$regressors))
+  unclass(mf)[intersect(vars, names(mf))]
+}
+
+check_variable_types <- function(mf, mf_terms, z_names) {
+  for (name in setdiff(names(mf), "(cluster)")) {
+    v <- mf[[name]]
+    known <- is.numeric(v) || is.logical(v) || is.factor(v) || is.character(v)
+    if (!known || isS4(v) && !is.numeric(v)) {
+      stop_mrl("data", "Variable `", name, "` must be numeric, logical, a factor or character; got ",
+        describe(v), ".")
+    }
+  }
+  y <- stats::model.response(mf)
+  name <- deparse1(attr(mf_terms, "variables")[[2]])
+  if (is.factor(y) || is.character(y)) {
+    stop_mrl("data", "The outcome `", name, "` must be numeric; got ", describe(y),
+      ". Code a binary outcome as 0 and 1: the effect is then a risk difference.")
+  }
+  if (!is.null(dim(y)) && ncol(y) != 1L) {
+    stop_mrl("data", "The outcome `", name, "` must be one column; got ", ncol(y), ".")
+  }
+}
+
+# Which instrument columns are genotypes with holes: columns of a matrix with values 0, 1, 2 only,
+# or a variable with these values of which at least one is a 2 (so that 0/1 instruments such as an
+# indicator are not taken for genotypes). A list like z_vars: NULL, or logical per column.
+genotype_holes <- function(z_vars, na_genotype) {
+  lapply(stats::setNames(names(z_vars), names(z_vars)), function(name) {
+    v <- z_vars[[name]]
+    if (!is.numeric(v) || !anyNA(v)) {
+      return(NULL)
+    }
+    columns <- as.matrix(v)
+    is_genotype <- vapply(seq_len(ncol(columns)), function(j) {
+      values <- unique(columns[!is.na(columns[, j]), j])
+      length(values) > 0L && all(values %in% 0:2) && (is.matrix(v) || 2 %in% values)
+    }, NA)
+    holes <- is_genotype & colSums(is.na(columns)) > 0
+    if (any(holes) && na_genotype == "error") {
+      stop_mrl("data", "Genotypes are missing in `", name, "` and na_genotype = \"error\".")
+    }
+    if (na_genotype == "drop") NULL else holes
+  })
+}
+
+# Rows with a missing value in any variable, genotypes to be imputed excepted, by na.action.
+rows_to_drop <- function(mf, z_vars, genotype, call, env) {
+  missing <- lapply(stats::setNames(names(mf), names(mf)), function(name) {
+    v <- if (name %in% names(z_vars)) hide_columns(z_vars[[name]], genotype[[name]]) else mf[[name]]
+    which_missing(v)
+  })
+  for (name in setdiff(names(z_vars), names(mf))) {
+    missing[[name]] <- which_missing(hide_columns(z_vars[[name]], genotype[[name]]))
+  }
+  rows <- sort(unique(unlist(missing)))
+  action <- na_action(call, env)
+  missing <- missing[lengths(missing) > 0L]
+  text <- if (length(rows)) {
+    paste0(length(rows), " of ", nrow(mf), " rows have missing values (",
+      paste0("`", gsub("^\\(|\\)$", "", names(missing)), "` ", lengths(missing), collapse = ", "), ")")
+  }
+  if (length(rows) && action == "fail") {
+    stop_mrl("data", text, ".")
+  }
+  if (length(rows)) {
+    inform_mrl("rows_dropped", text, " and are left out.")
+  }
+  zero <- which(mf[["(weights)"]] == 0)
+  if (length(setdiff(zero, rows))) {
+    text <- paste(c(text, paste(length(setdiff(zero, rows)), "rows have weight 0")),
+      collapse = "; ")
+    rows <- sort(union(rows, zero))
+  }
+  list(rows = rows, text = text, n_input = nrow(mf), exclude = action == "exclude")
+}
+
+which_missing <- function(v) {
+  if (!anyNA(v)) {
+    return(integer())
+  }
+  if (is.null(dim(v))) which(is.na(v)) else which(rowSums(is.na(v)) > 0)
+}
+
+# The variable without the columns flagged, as far as rows with missing values go.
+hide_columns <- function(v, flags) {
+  if (is.null(flags) || !any(flags)) {
+    return(v)
+  }
+  if (is.null(dim(v))) integer() else v[, !flags, drop = FALSE]
+}
+
+na_action <- function(call, env) {
+  action <- if (is.null(call$na.action)) getOption("na.action", "na.omit") else {
+    eval(call$na.action, env)
+  }
+  known <- list(omit = stats::na.omit, exclude = stats::na.exclude, fail = stats::na.fail)
+  for (name in names(known)) {
+    if (identical(action, known[[name]]) || identical(action, paste0("na.", name))) {
+      return(name)
+    }
+  }
+  stop_argument("na.action", "must be na.omit, na.exclude or na.fail", describe(action))
+}
+
+impute_genotypes <- function(z_vars, genotype) {
+  report <- data.frame(instrument = character(), n_missing = integer())
+  for (name in names(z_vars)) {
+    if (any(genotype[[name]])) {
+      v <- z_vars[[name]]
+      full <- as.matrix(v)
+      storage.mode(full) <- "double"
+      done <- .Call(C_genotype_impute, full)$value
+      empty <- done$n_missing == nrow(full)
+      if (any(empty)) {
+        stop_mrl("data", "Instrument `", name, "` has no value left",
+          if (ncol(full) > 1L) paste0(" in column ", which(empty)[1]), ".")
+      }
+      columns <- if (is.null(dim(v))) name else column_names(v, name)
+      filled <- done$n_missing > 0
+      report <- rbind(report, data.frame(
+        instrument = columns[filled], n_missing = done$n_missing[filled]
+      ))
+      z_vars[[name]] <- if (is.null(dim(v))) drop(done$genotypes) else {
+        structure(done$genotypes, dimnames = dimnames(v))
+      }
+    }
+  }
+  if (nrow(report)) {
+    inform_mrl("imputed", sum(report$n_missing), " missing genotypes in ", nrow(report),
+      " instruments are set to the mean of their instrument.")
+  }
+  list(z = z_vars, report = report)
+}
+
+outcome_vector <- function(mf) {
+  as.double(stats::model.response(mf))
+}
+
+# The design of the structural equation: exposures x and covariates w, the constant apart.
+regressor_matrix <- function(spec, mf) {
+  terms <- stats::terms(stats::reformulate(spec$regressors, intercept = spec$intercept))
+  environment(terms) <- environment(spec$formula)
+  terms <- stats::delete.response(carry_predvars(terms, attr(mf, "terms")))
+  full <- stats::model.matrix(terms, mf)
+  labels <- canonical_labels(terms)[attr(full, "assign")[attr(full, "assign") > 0L]]
+  columns <- full[, attr(full, "assign") > 0L, drop = FALSE]
+  is_exposure <- labels %in% canonical_labels_of(spec$roles$exposures)
+  list(
+    x = columns[, is_exposure, drop = FALSE], w = columns[, !is_exposure, drop = FALSE],
+    names = colnames(full),
+    design = list(
+      terms = terms, contrasts = attr(full, "contrasts"),
+      xlevels = stats::.getXlevels(terms, mf), exposure_terms = spec$roles$exposures
+    )
+  )
+}
+
+canonical_labels_of <- function(labels) {
+  if (!length(labels)) character() else canonical_labels(stats::terms(stats::reformulate(labels)))
+}
+
+# Data-dependent bases (poly, splines) keep the knots they were made with.
+carry_predvars <- function(terms, from) {
+  vars <- vapply(as.list(attr(terms, "variables"))[-1L], deparse1, "", backtick = TRUE)
+  from_vars <- vapply(as.list(attr(from, "variables"))[-1L], deparse1, "", backtick = TRUE)
+  at <- match(vars, from_vars)
+  predvars <- attr(from, "predvars")
+  if (!is.null(predvars) && !anyNA(at)) {
+    attr(terms, "predvars") <- as.call(c(quote(list), as.list(predvars)[-1L][at]))
+  }
+  attr(terms, "dataClasses") <- attr(from, "dataClasses")[vars]
+  terms
+}
+
+# Instruments as they stand where they are plain numbers (no copy of a large genotype matrix), else
+# through a model matrix (factors, interactions, functions).
+instrument_columns <- function(spec, mf, z_vars) {
+  labels <- spec$roles$instruments
+  mf[names(z_vars)] <- z_vars
+  plain <- labels %in% names(mf) &
+    vapply(labels, function(v) is.numeric(mf[[v]]) || is.logical(mf[[v]]), NA)
+  if (all(plain)) {
+    columns <- lapply(labels, function(v) {
+      x <- mf[[v]]
+      if (!is.double(x) || is.object(x)) as_plain_double(x) else x
+    })
+    names <- unlist(lapply(labels, function(v) {
+      x <- mf[[v]]
+      if (is.null(dim(x))) v else column_names(x, v)
+    }))
+    return(list(columns = columns, names = make.unique(names)))
+  }
+  terms <- stats::terms(stats::reformulate(labels, intercept = spec$intercept))
+  full <- stats::model.matrix(terms, mf)
+  full <- full[, attr(full, "assign") > 0L, drop = FALSE]
+  list(columns = list(full), names = colnames(full))
+}
+
+as_plain_double <- function(x) {
+  structure(as.double(x), dim = dim(x))
+}
+
+cluster_ids <- function(cluster) {
+  if (is.null(cluster)) {
+    return(list(id = NULL, n = 0L))
+  }
+  id <- match(cluster, unique(cluster))
+  list(id = id, n = max(id, 0L))
+}
+
+cluster_label <- function(call) {
+  if (is.null(call$cluster)) NULL else sub("^~", "", deparse1(call$cluster))
+}
+
+# The variables behind the regressors, as they came: rows to predict from are made of these.
+raw_variables <- function(spec, mf, call, env, dropped) {
+  vars <- all.vars(stats::reformulate(spec$regressors))
+  if (all(vars %in% names(mf))) {
+    return(as_plain_frame(mf[vars]))
+  }
+  call$weights <- call$cluster <- NULL
+  raw <- tryCatch(
+    model_variables(call, stats::reformulate(quote_name(vars), env = environment(spec$formula)), env),
+    error = function(e) NULL
+  )
+  if (is.null(raw) || nrow(raw) != nrow(mf) + length(dropped)) {
+    return(NULL)
+  }
+  as_plain_frame(if (length(dropped)) raw[-dropped, , drop = FALSE] else raw)
+}
+
+as_plain_frame <- function(x) {
+  attr(x, "terms") <- NULL
+  x
+}
+
+all_finite <- function(x) {
+  is.finite(sum(x)) || all(is.finite(x))
+}
+
+check_frame <- function(frame) {
+  n <- length(frame$y)
+  check_finite_role(frame$y, "The outcome", frame$outcome)
+  for (role in c("x", "w")) {
+    for (name in colnames(frame[[role]])) {
+      label <- if (role == "x") "The exposure" else "The covariate"
+      check_finite_role(frame[[role]][, name], label, name)
+    }
+  }
+  for (i in seq_along(frame$z)) {
+    if (!all_finite(frame$z[[i]])) {
+      bad <- which(!vapply(split_columns(frame$z), all_finite, NA))[1]
+      check_finite_role(split_columns(frame$z)[[bad]], "The instrument", frame$z_names[bad])
+    }
+  }
+  if (!is.null(frame$weights)) {
+    check_finite_role(frame$weights, "The weights", "weights")
+    if (any(frame$weights < 0)) {
+      stop_mrl("data", "`weights` must not be negative; got ", min(frame$weights), ".")
+    }
+  }
+  if (!is.null(frame$cluster) && frame$n_cluster < 2L) {
+    stop_mrl("data", "`cluster` must have at least 2 groups; got ", frame$n_cluster, ".")
+  }
+  n_columns <- frame$intercept + ncol(frame$w) + max(length(frame$z_names), ncol(frame$x))
+  if (n < 2L) {
+    stop_mrl("data", "At least 2 rows are needed; got ", n, ".")
+  }
+  frame$n_columns <- n_columns
+  invisible(frame)
+}
+
+split_columns <- function(z) {
+  unlist(lapply(z, function(v) {
+    if (is.null(dim(v))) list(v) else lapply(seq_len(ncol(v)), function(j) v[, j])
+  }), recursive = FALSE)
+}
+
+check_finite_role <- function(v, role, name) {
+  if (!all_finite(v)) {
+    stop_mrl("data", role, " `", name, "` must be finite; got ", count_not_finite(v), ".")
+  }
+}
