@@ -259,16 +259,16 @@ static allele_odds odds_of(double p)
 }
 
 /* One word serves two alleles; only a tie (2^-16) needs more bits. */
-static inline int next_genotype(mrl_rng *rng, const allele_odds *odds)
+static inline int next_alleles(mrl_rng *rng, const allele_odds *one, const allele_odds *other)
 {
   const uint32_t bits = next_u32(rng);
   const uint32_t first = bits >> 16, second = bits & 0xffff;
-  int count = (first < odds->head) + (second < odds->head);
-  if (first == odds->head) {
-    count += next_u64(rng) < odds->tail;
+  int count = (first < one->head) + (second < other->head);
+  if (first == one->head) {
+    count += next_u64(rng) < one->tail;
   }
-  if (second == odds->head) {
-    count += next_u64(rng) < odds->tail;
+  if (second == other->head) {
+    count += next_u64(rng) < other->tail;
   }
   return count;
 }
@@ -276,7 +276,7 @@ static inline int next_genotype(mrl_rng *rng, const allele_odds *odds)
 int mrl_rng_genotype(mrl_rng *rng, double p)
 {
   const allele_odds odds = odds_of(p);
-  return next_genotype(rng, &odds);
+  return next_alleles(rng, &odds, &odds);
 }
 
 void mrl_rng_fill_uniform(mrl_rng *rng, double *out, size_t n)
@@ -302,7 +302,18 @@ void mrl_rng_fill_genotype(mrl_rng *rng, double *out, double p, size_t n)
   const allele_odds odds = odds_of(p);
   mrl_rng local = *rng;
   for (size_t i = 0; i < n; i++) {
-    out[i] = next_genotype(&local, &odds);
+    out[i] = next_alleles(&local, &odds, &odds);
+  }
+  *rng = local;
+}
+
+void mrl_rng_fill_linked(mrl_rng *rng, double *out, const double *previous, const double p_given[2],
+                         size_t n)
+{
+  const allele_odds odds[2] = {odds_of(p_given[0]), odds_of(p_given[1])};
+  mrl_rng local = *rng;
+  for (size_t i = 0; i < n; i++) {
+    out[i] = next_alleles(&local, &odds[previous[i] > 0], &odds[previous[i] > 1]);
   }
   *rng = local;
 }

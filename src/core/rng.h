@@ -59,6 +59,11 @@ int mrl_rng_genotype(mrl_rng *rng, double p);
 void mrl_rng_fill_uniform(mrl_rng *rng, double *out, size_t n);
 void mrl_rng_fill_normal(mrl_rng *rng, double *out, size_t n);
 void mrl_rng_fill_genotype(mrl_rng *rng, double *out, double p, size_t n);
+/* Genotypes at a locus linked to one with the genotypes previous (n): each allele is 1 with
+ * probability p_given[1] where the allele beside it on the haplotype is 1, else p_given[0]. Two
+ * independent haplotypes need no phase: the next count depends on the previous count only. */
+void mrl_rng_fill_linked(mrl_rng *rng, double *out, const double *previous, const double p_given[2],
+                         size_t n);
 /* A uniformly random order of 0 .. n-1. out (n). */
 void mrl_rng_permutation(mrl_rng *rng, size_t *out, size_t n);
 
