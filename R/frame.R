@@ -378,12 +378,9 @@ check_frame <- function(frame) {
   if (!is.null(frame$cluster) && frame$n_cluster < 2L) {
     stop_mrl("data", "`cluster` must have at least 2 groups; got ", frame$n_cluster, ".")
   }
-  n_columns <- frame$intercept + ncol(frame$w) + max(length(frame$z_names), ncol(frame$x))
   if (n < 2L) {
     stop_mrl("data", "At least 2 rows are needed; got ", n, ".")
   }
-  frame$n_columns <- n_columns
-  invisible(frame)
 }
 
 split_columns <- function(z) {
