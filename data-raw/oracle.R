@@ -45,7 +45,7 @@ plain_frame <- function(design) {
   list(
     x = colnames(blocks$x), w = colnames(blocks$w), n_z = ncol(blocks$z),
     data = cbind(
-      data.frame(y = blocks$y, cluster = design$cluster), number(blocks$x, "x"),
+      data.frame(y = blocks$y, cluster = design$data$cluster), number(blocks$x, "x"),
       number(blocks$w, "w"), number(blocks$z, "z")
     )
   )

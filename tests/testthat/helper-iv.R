@@ -122,10 +122,14 @@ oracle_conditional_f <- function(x, z, w) {
   cbind(df1 = df1, df2 = df2, statistic = statistic)
 }
 
-# Wu-Hausman: do the first-stage residuals belong in the regression of y on x and w? (Wald F.)
+# Wu-Hausman: do the first-stage residuals belong in the regression of y on x and w? (Wald F.) A
+# combination of exposures can be exogenous (experience = age - education - 6 with age among z):
+# residuals that the others already span are left out, and df1 counts those that are left.
 oracle_wu_hausman <- function(y, x, z, w, vcov = "iid", cluster = NULL) {
   v <- x - oracle_project(x, cbind(w, z))
-  oracle_wald(y, cbind(v, x, w), seq_len(ncol(x)), vcov, cluster)
+  spanned <- qr(sweep(v, 2, sqrt(colSums(x^2)), "/"), tol = 1e-8)
+  v <- v[, spanned$pivot[seq_len(spanned$rank)], drop = FALSE]
+  oracle_wald(y, cbind(v, x, w), seq_len(ncol(v)), vcov, cluster)
 }
 
 # Sargan: n times the uncentred R^2 of the 2SLS residuals on all instruments. (With a constant among
@@ -197,11 +201,12 @@ iv_card <- function() {
   card$lwage <- log(card$wage)
   card$expersq <- card$exper^2
   card$agesq <- card$age^2
+  card$cluster <- card$region
   card
 }
 
-# Designs that the recorded outputs and the live comparisons share. moments: packages that build
-# an n x moments frame several times over can take it.
+# Designs that the recorded outputs and the live comparisons share: formula and data, whose column
+# `cluster` holds cluster labels. moments: small enough for packages that build n x moments frames.
 iv_design_names <- function() {
   c("cigarettes", "college", "fertility", "card", "card_three", "two")
 }
@@ -210,38 +215,31 @@ iv_design <- function(name) {
   switch(name,
     cigarettes = list(
       formula = log(packs) ~ log(rprice) + log(rincome) | log(rincome) + tdiff + rtax,
-      data = iv_cigarettes(), cluster = iv_cigarettes()$region,
-      n_exposures = 1, n_instruments = 2, moments = TRUE
+      data = iv_cigarettes(), n_exposures = 1, n_instruments = 2, moments = TRUE
     ),
     college = list(
       formula = log(wage) ~ education + unemp + ethnicity + gender + urban + region |
         distance + tuition + unemp + ethnicity + gender + urban + region,
-      data = aer_data("CollegeDistance"),
-      cluster = as.integer(factor(aer_data("CollegeDistance")$tuition)),
-      n_exposures = 1, n_instruments = 2, moments = TRUE
+      data = iv_college(), n_exposures = 1, n_instruments = 2, moments = TRUE
     ),
     fertility = list(
       formula = work ~ more + age + afam + hispanic + other + boy1 | age + afam + hispanic + other +
         boy1 + boys2 + girls2,
-      data = iv_fertility(), cluster = iv_fertility()$age,
-      n_exposures = 1, n_instruments = 2, moments = FALSE
+      data = iv_fertility(), n_exposures = 1, n_instruments = 2, moments = FALSE
     ),
     card = list(
       formula = lwage ~ educ + exper + expersq + black + smsa + south | nearc2 + nearc4 + exper +
         expersq + black + smsa + south,
-      data = iv_card(), cluster = iv_card()$region,
-      n_exposures = 1, n_instruments = 2, moments = TRUE
+      data = iv_card(), n_exposures = 1, n_instruments = 2, moments = TRUE
     ),
     card_three = list(
       formula = lwage ~ educ + exper + expersq + black + smsa + south | nearc2 + nearc4 + age +
         agesq + black + smsa + south,
-      data = iv_card(), cluster = iv_card()$region,
-      n_exposures = 3, n_instruments = 4, moments = TRUE
+      data = iv_card(), n_exposures = 3, n_instruments = 4, moments = TRUE
     ),
     two = list(
       formula = y ~ x1 + x2 + w | z1 + z2 + z3 + z4 + w,
-      data = iv_two_exposures(), cluster = iv_two_exposures()$cluster,
-      n_exposures = 2, n_instruments = 4, moments = TRUE
+      data = iv_two_exposures(), n_exposures = 2, n_instruments = 4, moments = TRUE
     )
   )
 }
@@ -250,15 +248,22 @@ aer_data <- function(name) {
   get(utils::data(list = name, package = "AER", envir = environment()))
 }
 
-# Stock and Watson's cigarettes of 1995; region: 8 made-up groups of states, in file order.
+# Stock and Watson's cigarettes of 1995; cluster: 8 made-up groups of states, in file order.
 iv_cigarettes <- function() {
   d <- aer_data("CigarettesSW")
   d$rprice <- d$price / d$cpi
   d$rincome <- d$income / d$population / d$cpi
   d$tdiff <- (d$taxs - d$tax) / d$cpi
   d$rtax <- d$tax / d$cpi
-  d$region <- 1 + (seq_len(nrow(d)) - 1) %% 8
+  d$cluster <- 1 + (seq_len(nrow(d)) - 1) %% 8
   d[d$year == "1995", ]
+}
+
+# Rouse (1995): high-school students; tuition is the state's, so its values stand for states.
+iv_college <- function() {
+  d <- aer_data("CollegeDistance")
+  d$cluster <- as.integer(factor(d$tuition))
+  d
 }
 
 # Angrist and Evans (1998): more than two children, instrumented by the sexes of the first two.
@@ -268,6 +273,7 @@ iv_fertility <- function() {
   d$boy1 <- as.numeric(d$gender1 == "male")
   d$boys2 <- as.numeric(d$gender1 == "male" & d$gender2 == "male")
   d$girls2 <- as.numeric(d$gender1 == "female" & d$gender2 == "female")
+  d$cluster <- d$age
   d
 }
 
