@@ -78,12 +78,15 @@ export UBSAN_OPTIONS := print_stacktrace=1
 define ctest_build
 $(B)/$(1)/core/%.o: src/core/%.c Makefile | $(4)
 	@mkdir -p $$(@D)
-	$(2) $(CTEST_FLAGS) $(3) $$(R_INCLUDE) -c -o $$@ $$<
+	@echo "compile $$@"
+	@$(2) $(CTEST_FLAGS) $(3) $$(R_INCLUDE) -c -o $$@ $$<
 $(B)/$(1)/%.o: ctest/%.c Makefile | $(4)
 	@mkdir -p $$(@D)
-	$(2) $(CTEST_FLAGS) $(3) $$(R_INCLUDE) -c -o $$@ $$<
+	@echo "compile $$@"
+	@$(2) $(CTEST_FLAGS) $(3) $$(R_INCLUDE) -c -o $$@ $$<
 $(B)/$(1)/test_%: $(B)/$(1)/test_%.o $(CORE_SRC:src/core/%.c=$(B)/$(1)/core/%.o)
-	$(2) $(3) -o $$@ $$^ $(CTEST_LIBS)
+	@echo "link $$@"
+	@$(2) $(3) -o $$@ $$^ $(CTEST_LIBS)
 .PHONY: $(CTEST_SRC:ctest/%.c=run-$(1)-%)
 $(CTEST_SRC:ctest/%.c=run-$(1)-%): run-$(1)-%: $(B)/$(1)/%
 	@out=`$$<` || { echo "$(1) $$*: $$$$out"; exit 1; }; echo "$(1) $$*: $$$$out"
@@ -94,7 +97,7 @@ run-$(1): $(CTEST_SRC:ctest/%.c=run-$(1)-%)
 endef
 $(eval $(call ctest_build,ctest,gcc,-O2 -fopenmp,setup))
 $(eval $(call ctest_build,csan-gcc,gcc,-fopenmp -Wno-maybe-uninitialized $(SANITIZE),setup-dev))
-$(eval $(call ctest_build,csan-clang,clang-14,-Wno-unknown-pragmas $(SANITIZE),setup-dev))
+$(eval $(call ctest_build,csan-clang,clang-14,-Wno-unknown-pragmas -Wno-unused-parameter $(SANITIZE),setup-dev))
 
 ## ctest      the core's own tests, without R
 ctest: run-ctest

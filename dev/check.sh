@@ -2,6 +2,7 @@
 # R CMD build and R CMD check of the copy in <directory>/src; fails unless the check is spotless.
 # Usage: dev/check.sh <directory> <name of the tarball>
 set -eu
+unset MAKEFLAGS MAKELEVEL MFLAGS # R runs make by itself
 cd "$1"
 rm -rf ./*.tar.gz ./*.Rcheck
 R CMD build src > build.log 2>&1 || {

@@ -15,7 +15,7 @@ done | LC_ALL=C sort > "$list"
 headers=0
 while read -r file; do
   cmp -s "$file" "$to/$file" && continue
-  mkdir -p "$to/${file%/*}" 2> /dev/null || true
+  mkdir -p "$to/$(dirname "$file")"
   cp "$file" "$to/$file"
   case $file in *.h | */Makevars*) headers=1 ;; esac
 done < "$list"

@@ -1,0 +1,38 @@
+# One tiny call per .Call entry, under the entry's name: what dev/torture.R and valgrind run.
+# The expressions are evaluated where the package's own functions are seen.
+library(mrlearn)
+
+toy <- local({
+  set.seed(1)
+  n <- 24
+  z <- matrix(stats::rbinom(3 * n, 2, 0.4), n, dimnames = list(NULL, paste0("g", 1:3)))
+  w <- stats::rnorm(n)
+  x <- drop(z %*% c(1, 0.5, -0.5)) + w + stats::rnorm(n)
+  data <- data.frame(y = 0.5 * x + w + stats::rnorm(n), x, w, family = rep(1:8, 3))
+  data$z <- z
+  data
+})
+toy_missing <- toy
+toy_missing$z[2, 1] <- NA
+
+calls <- alist(
+  C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
+  C_isa_name = isa_used(),
+  C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
+  C_lasso_fit = suppressWarnings(iv_lasso(y ~ x | z, toy, nfolds = 3, seed = 1)),
+  C_rng_draw = rng_draw("normal", 5, seed = 1),
+  C_sim_contextual = sim_contextual(n = 12, n_instruments = 3, seed = 1)
+)
+
+# Run the calls with the functions of `house`; says which entries were tried.
+run_calls <- function(house = asNamespace("mrlearn")) {
+  for (entry in names(calls)) {
+    started <- proc.time()[["elapsed"]]
+    eval(calls[[entry]], list(toy = toy, toy_missing = toy_missing), house)
+    cat(sprintf("%-20s %6.2f s\n", entry, proc.time()[["elapsed"]] - started))
+  }
+}
+
+if (!exists("calls_only")) {
+  run_calls()
+}
