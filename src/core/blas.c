@@ -111,7 +111,11 @@ void mrl_transpose_square(double *a, size_t p)
 void mrl_small_gemm(double *c, size_t ldc, const double *a, size_t lda, int ta, const double *b,
                     size_t ldb, int tb, size_t m, size_t n, size_t k, double alpha, double beta)
 {
-  const int im = (int)m, in = (int)n, ik = (int)k, ic = (int)ldc, ia = (int)lda, ib = (int)ldb;
+  if (m == 0 || n == 0) {
+    return;
+  }
+  const int im = (int)m, in = (int)n, ik = (int)k;
+  const int ic = (int)ldc, ia = lda > 0 ? (int)lda : 1, ib = ldb > 0 ? (int)ldb : 1;
   F77_CALL(dgemm)
   (ta ? "T" : "N", tb ? "T" : "N", &im, &in, &ik, &alpha, a, &ia, b, &ib, &beta, c,
    &ic FCONE FCONE);

@@ -18,7 +18,7 @@ void mrl_ivdiag_carve(mrl_ivdiag_work *work, const mrl_lsq *sizes, size_t n_clus
                       const mrl_ctx *ctx, mrl_arena *arena)
 {
   const size_t kx = sizes->kx, l = sizes->n_inst_full, k = sizes->k_full + kx;
-  const size_t c = sizes->k_full + l, columns = max_size(c, k + kx);
+  const size_t c = sizes->k_full + l, columns = max_size(c, k + kx), ll = l * l;
   work->gmm = MRL_TAKE(arena, double, mrl_gmm_work(l, kx));
   work->a = MRL_TAKE(arena, double, kx);
   work->d = MRL_TAKE(arena, double, kx);
@@ -26,7 +26,7 @@ void mrl_ivdiag_carve(mrl_ivdiag_work *work, const mrl_lsq *sizes, size_t n_clus
   work->wald = MRL_TAKE(arena, double, (k + kx) * (k + kx) + 2 * kx * (k + kx) + 3 * kx * kx);
   if (robust) {
     work->rotated = MRL_TAKE(arena, double, (kx + 1) * c * c);
-    work->omega = MRL_TAKE(arena, double, l *l);
+    work->omega = MRL_TAKE(arena, double, ll);
     work->error = MRL_TAKE(arena, double, sizes->n);
     work->eigen = MRL_TAKE(arena, double, mrl_eigen_work(l) + l);
     work->col = MRL_TAKE(arena, const double *, k + kx);

@@ -39,6 +39,7 @@ static void carve(mrl_iv_work *work, const mrl_lsq_data *data, const mrl_iv_sett
   const size_t n = data->n, kx = data->n_endog;
   mrl_lsq_carve(&work->lsq, data, arena);
   const size_t k = work->lsq.k_full + kx, c = work->lsq.k_full + data->n_inst;
+  const size_t kk = k * k, ck = c * k, cc = c * c;
   const int robust = is_robust(settings);
   mrl_ivdiag_carve(&work->diag, &work->lsq, settings->n_cluster, robust, ctx, arena);
   work->gram = mrl_take(arena, mrl_gram_scratch(work->lsq.p, ctx), 1);
@@ -51,11 +52,13 @@ static void carve(mrl_iv_work *work, const mrl_lsq_data *data, const mrl_iv_sett
   work->q = MRL_TAKE(arena, double, c);
   work->rww = MRL_TAKE(arena, double, work->lsq.k_full * work->lsq.k_full);
   work->a = MRL_TAKE(arena, double, kx *kx);
-  work->bread = MRL_TAKE(arena, double, k *k);
-  work->vcov = MRL_TAKE(arena, double, k *k);
-  work->half = MRL_TAKE(arena, double, k *k);
-  work->pi = MRL_TAKE(arena, double, c *(kx + k));
-  work->first_vcov = MRL_TAKE(arena, double, c *c);
+  work->bread = MRL_TAKE(arena, double, kk);
+  work->vcov = MRL_TAKE(arena, double, kk);
+  work->half = MRL_TAKE(arena, double, kk);
+  work->coord = MRL_TAKE(arena, double, ck);
+  work->tall = MRL_TAKE(arena, double, ck);
+  work->pi = MRL_TAKE(arena, double, c *kx);
+  work->first_vcov = MRL_TAKE(arena, double, cc);
   work->d_col = MRL_TAKE(arena, const double *, k);
   work->d_shift = MRL_TAKE(arena, double, k);
   work->d_scale = MRL_TAKE(arena, double, k);
