@@ -5,12 +5,12 @@ calls_only <- TRUE
 source("dev/calls.R")
 
 tortured <- character()
-torture_call <- function(.NAME, ...) {
+torture_call <- function(entry, ...) {
   arguments <- list(...)
-  tortured <<- c(tortured, .NAME$name)
+  tortured <<- c(tortured, entry$name)
   gctorture2(1L)
   on.exit(gctorture2(0L))
-  do.call(base::.Call, c(list(.NAME), arguments))
+  do.call(base::.Call, c(list(entry), arguments))
 }
 
 house <- new.env(parent = asNamespace("mrlearn"))
