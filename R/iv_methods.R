@@ -1,0 +1,52 @@
+# All estimators by name.
+
+#' The instrumental-variable estimators by name
+#'
+#' `iv_methods()` lists them; `iv_fit()` calls one by its name, which is handy in loops over methods.
+#'
+#' @param method A name in the `method` column of `iv_methods()`.
+#' @param ... Arguments of that method's function, named or in its order.
+#' @return `iv_methods()`: data.frame `method, fun, label, first_stage, controls`. `iv_fit()`: what
+#'   that function returns.
+#' @examples
+#' iv_methods()
+#' sim <- sim_contextual(n = 1000, L = 5)
+#' iv_fit("2sls", Y ~ X | G0 + G1 + G2 + G3 + G4, data = sim)
+#' @export
+iv_methods <- function() {
+  data.frame(
+    method = c("ols", "2sls", "lasso"),
+    fun = c("iv_ols", "iv_2sls", "iv_lasso"),
+    label = c("OLS (no instruments)", "two-stage least squares", "2SLS with a lasso first stage"),
+    first_stage = c("none", "least squares", "lasso, cross-validated"),
+    controls = c("vcov", "vcov", "vcov, nfolds, foldid, lambda, refit")
+  )
+}
+
+#' @rdname iv_methods
+#' @export
+iv_fit <- function(method, ...) {
+  known <- iv_methods()
+  method <- check_choice(method, known$method, "method")
+  name <- known$fun[known$method == method]
+  call <- match.call(expand.dots = TRUE)
+  call$method <- NULL
+  call[[1L]] <- as.name(name)
+  check_argument_names(call, name)
+  fit <- call
+  fit[[1L]] <- get(name, envir = topenv(), mode = "function")
+  out <- eval(fit, parent.frame())
+  out$call <- call
+  out
+}
+
+# A misspelt argument is an error that names it and what there is.
+check_argument_names <- function(call, name) {
+  given <- setdiff(names(call), "")
+  known <- names(formals(get(name, envir = topenv(), mode = "function")))
+  unknown <- setdiff(given, known)
+  if (length(unknown)) {
+    stop_mrl("argument", name, "() has no argument ", shorten(unknown), "; it has ",
+      shorten(known, 30L), ".")
+  }
+}
