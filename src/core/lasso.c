@@ -5,8 +5,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Multiplications between two polls: at most about 0.05 s. */
+/* Multiplications between two polls (a round may add as many): at most about 0.05 s. */
 static const double poll_work = 2e7;
+/* Fewer multiplications than this do not pay for waking threads. */
+static const double thread_work = 1e7;
 
 /* The problems - task 0 on all rows, task k on the rows outside fold k - are dealt out to lanes:
  * lane l works on tasks l, l + n_lanes, ... whatever thread runs it. */
@@ -28,6 +30,17 @@ typedef struct {
   size_t n_lanes, n_tasks;
 } workspace;
 
+/* The context to work in: one thread for small problems, which changes no result. */
+static mrl_ctx fit_ctx(const mrl_lasso_data *data, const mrl_ctx *ctx)
+{
+  const double p = (double)(data->n_w + data->n_z + 2), tasks = (double)(data->n_folds + 1);
+  mrl_ctx out = *ctx;
+  if (p * p * ((double)data->n / 4 + 50 * tasks) < thread_work) {
+    out.n_threads = 1;
+  }
+  return out;
+}
+
 static void carve(workspace *space, mrl_arena *arena, const mrl_lasso_data *data,
                   const mrl_ctx *ctx)
 {
@@ -48,9 +61,10 @@ static void carve(workspace *space, mrl_arena *arena, const mrl_lasso_data *data
 
 size_t mrl_lasso_scratch(const mrl_lasso_data *data, const mrl_ctx *ctx)
 {
+  const mrl_ctx fitting = fit_ctx(data, ctx);
   mrl_arena arena = mrl_arena_measure();
   workspace space;
-  carve(&space, &arena, data, ctx);
+  carve(&space, &arena, data, &fitting);
   return arena.failed ? SIZE_MAX : arena.used;
 }
 
@@ -123,7 +137,6 @@ static mrl_status start_task(lane *at, const workspace *space, const mrl_lasso_s
   at->started = 1;
   at->i_lambda = 0;
   at->path.iterations = 0;
-  at->path.work = (double)(at->path.n_z * (at->path.q + 1) * (at->path.q + 1));
   return mrl_lasso_path_start(&at->path, m->total, fold, sd, settings->tolerance);
 }
 
@@ -157,7 +170,6 @@ static mrl_status advance(mrl_lasso_result *result, const workspace *space, lane
       at->i_lambda++;
     }
     work += at->path.work;
-    at->path.work = 0;
     if (at->i_lambda == settings->n_lambda) {
       at->task += space->n_lanes;
       at->started = 0;
@@ -236,14 +248,15 @@ mrl_status mrl_lasso_fit(mrl_lasso_result *result, const mrl_lasso_data *data,
                          const mrl_lasso_settings *settings, void *scratch, size_t size,
                          const mrl_ctx *ctx)
 {
+  const mrl_ctx fitting = fit_ctx(data, ctx);
   mrl_arena arena = mrl_arena_over(scratch, size);
   workspace space;
-  carve(&space, &arena, data, ctx);
+  carve(&space, &arena, data, &fitting);
   if (arena.failed) {
     return MRL_NO_MEMORY;
   }
   const mrl_lasso_moments *m = &space.moments;
-  MRL_TRY(mrl_lasso_moments_make(&space.moments, data, settings->isa, ctx));
+  MRL_TRY(mrl_lasso_moments_make(&space.moments, data, settings->isa, &fitting));
   for (size_t l = 0; l < space.n_lanes; l++) {
     space.lanes[l].task = l;
     space.lanes[l].started = 0;
@@ -252,7 +265,7 @@ mrl_status mrl_lasso_fit(mrl_lasso_result *result, const mrl_lasso_data *data,
     result->cv_violation[k] = 0;
   }
   MRL_TRY(make_lambda(result, &space, settings));
-  MRL_TRY(run_tasks(result, &space, data, settings, ctx));
+  MRL_TRY(run_tasks(result, &space, data, settings, &fitting));
   for (size_t j = 0; j < data->n_z; j++) {
     const double scale = m->scale[1 + data->n_w + j];
     result->sd[j] = scale > 0 ? space.sd[j] / scale : 0;

@@ -120,6 +120,7 @@ static void place_block(mrl_lasso_moments *moments, const mrl_lasso_data *data, 
   for (size_t i = 0; data->weights && i < count; i++) {
     moments->root[i] = sqrt(data->weights[in_place ? first + i : moments->order[i]]);
   }
+  mrl_poll(ctx);
 }
 
 static mrl_status add_block(mrl_lasso_moments *moments, const mrl_lasso_data *data, size_t first,
@@ -154,11 +155,13 @@ mrl_status mrl_lasso_moments_make(mrl_lasso_moments *moments, const mrl_lasso_da
     moments->ones[i] = 1;
   }
   memset(moments->total, 0, p * p * sizeof *moments->total);
-  memset(moments->fold, 0, data->n_folds * p * p * sizeof *moments->fold);
+  for (size_t k = 0; k < data->n_folds; k++) {
+    memset(moments->fold + k * p * p, 0, p * p * sizeof *moments->fold);
+    mrl_poll(ctx);
+  }
   for (size_t first = 0; first < data->n; first += moments->block) {
     const size_t left = data->n - first, count = left < moments->block ? left : moments->block;
     MRL_TRY(add_block(moments, data, first, count, isa, ctx));
-    mrl_poll(ctx);
   }
   for (size_t k = 0; k < data->n_folds; k++) {
 #pragma omp parallel for num_threads(ctx->n_threads) schedule(static)

@@ -9,6 +9,9 @@ static const double spanned_below = 1e-11;
  * as they are above the floor (relative to lambda_max). */
 static const double step_ratio = 0.5, step_floor = 1e-4;
 
+/* Multiplications after which a round pauses, so that its caller can poll: about 0.03 s. */
+static const double pause_work = 2e7;
+
 enum { MAX_SWEEPS = 20 };
 
 /* ---- The factor of the active set ---- */
@@ -131,7 +134,7 @@ static void descend(mrl_lasso_path *path, int sweeps)
       path->working[n++] = j;
     }
   }
-  for (int sweep = 0; sweep < sweeps; sweep++) {
+  for (int sweep = 0; sweep < sweeps && path->work < pause_work; sweep++) {
     for (size_t m = 0; m < n; m++) {
       const size_t j = path->working[m];
       const double old = path->b[j], g = path->gradient[j] + path->diag[j] * old;
@@ -199,23 +202,30 @@ static void bring_in(mrl_lasso_path *path, size_t j)
   }
 }
 
-/* Makes the active set the nonzero coefficients. */
-static void update_active(mrl_lasso_path *path)
+/* Makes the active set the nonzero coefficients; 0 if it pauses before that is done. */
+static int update_active(mrl_lasso_path *path)
 {
   drop_zeros(path);
   for (size_t j = 0; j < path->n_z; j++) {
     if (path->b[j] != 0 && !path->is_active[j]) {
+      if (path->work > pause_work) {
+        return 0;
+      }
       bring_in(path, j);
     }
   }
+  return 1;
 }
 
 /* Towards the minimiser for these signs; a coefficient that reaches 0 on the way leaves. Each step
- * lowers the objective, as it is quadratic as long as no sign changes. */
-static void solve_active(mrl_lasso_path *path)
+ * lowers the objective, as it is quadratic as long as no sign changes. 0 if it pauses. */
+static int solve_active(mrl_lasso_path *path)
 {
   int hit = 1;
   while (hit && path->n_active > 0) {
+    if (path->work > pause_work) {
+      return 0;
+    }
     const size_t a = path->n_active;
     for (size_t k = 0; k < a; k++) {
       const size_t j = path->active[k];
@@ -233,6 +243,7 @@ static void solve_active(mrl_lasso_path *path)
     }
     drop_zeros(path);
   }
+  return 1;
 }
 
 /* The penalty to work at next on the way to `lambda`. */
@@ -244,14 +255,16 @@ static double next_lambda(const mrl_lasso_path *path, double lambda)
 
 int mrl_lasso_path_round(mrl_lasso_path *path, double lambda, int max_rounds)
 {
-  if (path->round == 0) {
+  path->work = 0;
+  if (!path->paused && path->round == 0) {
     path->lambda = next_lambda(path, lambda);
-  } else {
-    const int sweeps = path->round < MAX_SWEEPS ? path->round : MAX_SWEEPS;
-    descend(path, sweeps);
-    update_active(path);
+  } else if (!path->paused) {
+    descend(path, path->round < MAX_SWEEPS ? path->round : MAX_SWEEPS);
   }
-  solve_active(path);
+  path->paused = !(update_active(path) && solve_active(path));
+  if (path->paused) {
+    return 0;
+  }
   check(path);
   path->iterations++;
   path->round++;

@@ -46,9 +46,10 @@ typedef struct {
   size_t *working;          /* (n_z) */
 
   int round;         /* rounds at this penalty so far */
+  int paused;        /* within a round */
   double violation;  /* largest violation of the optimality conditions, relative to lambda_max */
   size_t iterations; /* rounds since the last reset by the caller */
-  double work;       /* multiplications since the last reset by the caller, roughly */
+  double work;       /* multiplications in the last call, roughly */
 } mrl_lasso_path;
 
 /* lasso_problem.c: set-up and moments of a problem. */

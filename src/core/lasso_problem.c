@@ -133,7 +133,7 @@ mrl_status mrl_lasso_path_start(mrl_lasso_path *path, const double *total, const
   memcpy(path->gradient, path->xz, path->n_z * sizeof *path->xz);
   memset(path->is_active, 0, path->n_z);
   path->n_active = path->n_columns = 0;
-  path->round = 0;
+  path->round = path->paused = 0;
   path->violation = 0;
   return isfinite(path->lambda_max) && isfinite(path->left) ? MRL_OK : MRL_NOT_FINITE;
 }
