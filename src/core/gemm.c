@@ -20,11 +20,13 @@ enum {
   KC = 256,                /* with it a panel of b (nr x KC) stays in the first-level cache, */
   MC_BYTES = 5 * MR_BYTES, /* a block of a (MC x KC, 240 kB) in the second, */
   NC = 1024,               /* and b (KC x NC) in the third */
-  IN_PLACE_PANELS = 3      /* up to so many panels of b, a is not packed if it need not be */
+  IN_PLACE_PANELS = 3,     /* up to so many panels of b, a is not packed if it need not be */
+  PACK_ALONE = 1 << 15,    /* numbers that one thread packs in about 10 us */
+  STAGE_BYTES = 1 << 22    /* packed by all threads of a crossproduct between two barriers */
 };
 
 static const size_t REGION_FLOPS = 500000000; /* 0.05 s at 10 GFLOP/s: between two polls */
-static const double FLOPS_PER_THREAD = 2e5;   /* less is not worth waking another thread */
+static const double FLOPS_PER_THREAD = 2e6;   /* less is not worth waking another thread */
 
 mrl_isa mrl_isa_best(void)
 {
@@ -107,6 +109,18 @@ static size_t threads_across_rows(size_t row_panels, size_t col_panels, size_t m
   return best;
 }
 
+/*
+ * Whether c' = op(b)' op(a)' is quicker: if m leaves much of the registers (of len numbers) empty
+ * that n would fill, and k is long enough to pay for storing c across. The bits are the same. Not
+ * asked of the instruction set in use, because scratch memory is measured without it.
+ */
+static int better_flipped(size_t m, size_t n, size_t k, size_t len)
+{
+  const double fill_m = (double)m / (double)round_up(m, len);
+  const double fill_n = (double)n / (double)round_up(n, len);
+  return k >= 32 && fill_n > 1.25 * fill_m;
+}
+
 /* Polls if the next piece of work would make it too much without; returns the work since. */
 static double poll_after(double work, double next, const mrl_ctx *ctx)
 {
@@ -148,7 +162,8 @@ mrl_status mrl_gemm_f(float *c, size_t ldc, const float *a, size_t lda, mrl_tran
   if (!shapes_ok(ldc, lda, ta, ldb, tb, m, n, k)) {
     return MRL_BAD_ARGUMENT;
   }
-  block_f bl = {.ks = kernels_for_f(isa), .c = c, .a = a, .b = b, .ldc = ldc, .lda = lda};
+  block_f bl = {.ks = kernels_for_f(isa), .c = c, .a = a, .b = b, .row_step = 1, .col_step = ldc};
+  bl.lda = lda;
   bl.ldb = ldb;
   bl.ta = ta;
   bl.tb = tb;
@@ -167,7 +182,8 @@ mrl_status mrl_gemm_d(double *c, size_t ldc, const double *a, size_t lda, mrl_tr
   if (!shapes_ok(ldc, lda, ta, ldb, tb, m, n, k)) {
     return MRL_BAD_ARGUMENT;
   }
-  block_d bl = {.ks = kernels_for_d(isa), .c = c, .a = a, .b = b, .ldc = ldc, .lda = lda};
+  block_d bl = {.ks = kernels_for_d(isa), .c = c, .a = a, .b = b, .row_step = 1, .col_step = ldc};
+  bl.lda = lda;
   bl.ldb = ldb;
   bl.ta = ta;
   bl.tb = tb;

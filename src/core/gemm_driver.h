@@ -61,32 +61,56 @@ static const TYPED(kernels) * TYPED(kernels_for)(mrl_isa isa)
   return &TYPED(table_portable);
 }
 
-/*
- * c (rows, cols; ldc) of one tile. a holds whole registers of rows, zeros behind the last row; a
- * tile whose rows do not fill its last register goes through a buffer.
- */
-static void TYPED(tile)(const TYPED(kernels) * ks, size_t kc, const REAL *a, size_t lda,
-                        const REAL *b, size_t ldb, REAL *c, size_t ldc, size_t rows, size_t cols,
-                        int load)
+/* A tile: c (rows, cols) with element (i, j) at [i * row_step + j * col_step]. a holds whole
+ * registers of rows, zeros behind the last row. */
+typedef struct {
+  const REAL *a, *b;
+  REAL *c;
+  size_t lda, ldb, row_step, col_step;
+  size_t rows, cols, kc;
+  int load; /* add to c */
+} TYPED(tile);
+
+/* Between a tile's c and a buffer (its leading dimension ld), whose rows are whole registers. */
+static void TYPED(tile_load)(REAL *buffer, size_t ld, const TYPED(tile) * t)
 {
-  const size_t mv = (rows + ks->len - 1) / ks->len;
-  TYPED(kernel) *kernel = ks->kernel[mv - 1][cols - 1];
-  if (rows % ks->len == 0) {
-    kernel(kc, a, lda, b, ldb, c, ldc, load);
+  for (size_t j = 0; j < t->cols; j++) {
+    for (size_t i = 0; i < ld; i++) {
+      buffer[i + j * ld] = i < t->rows ? t->c[i * t->row_step + j * t->col_step] : 0;
+    }
+  }
+}
+
+static void TYPED(tile_store)(const REAL *buffer, size_t ld, const TYPED(tile) * t)
+{
+  if (t->row_step == 1) {
+    for (size_t j = 0; j < t->cols; j++) {
+      memcpy(t->c + j * t->col_step, buffer + j * ld, t->rows * sizeof(REAL));
+    }
+    return;
+  }
+  for (size_t i = 0; i < t->rows; i++) {
+    for (size_t j = 0; j < t->cols; j++) {
+      t->c[i * t->row_step + j * t->col_step] = buffer[i + j * ld];
+    }
+  }
+}
+
+static void TYPED(run_tile)(const TYPED(kernels) * ks, const TYPED(tile) * t)
+{
+  const size_t mv = (t->rows + ks->len - 1) / ks->len;
+  TYPED(kernel) *kernel = ks->kernel[mv - 1][t->cols - 1];
+  if (t->row_step == 1 && t->rows == mv * ks->len) {
+    kernel(t->kc, t->a, t->lda, t->b, t->ldb, t->c, t->col_step, t->load);
     return;
   }
   REAL buffer[MR_BYTES / sizeof(REAL) * NR_MAX];
   const size_t ld = mv * ks->len;
-  if (load) {
-    for (size_t j = 0; j < cols; j++) {
-      memcpy(buffer + j * ld, c + j * ldc, rows * sizeof(REAL));
-      memset(buffer + j * ld + rows, 0, (ld - rows) * sizeof(REAL));
-    }
+  if (t->load) {
+    TYPED(tile_load)(buffer, ld, t);
   }
-  kernel(kc, a, lda, b, ldb, buffer, ld, load);
-  for (size_t j = 0; j < cols; j++) {
-    memcpy(c + j * ldc, buffer + j * ld, rows * sizeof(REAL));
-  }
+  kernel(t->kc, t->a, t->lda, t->b, t->ldb, buffer, ld, t->load);
+  TYPED(tile_store)(buffer, ld, t);
 }
 
 /* dst[p * stride + i] = src[i + p * ld] for i < width, 0 for width <= i < stride. */
@@ -137,7 +161,8 @@ typedef struct {
   const TYPED(kernels) * ks;
   REAL *c;
   const REAL *a, *b;
-  size_t ldc, lda, ldb;
+  size_t row_step, col_step; /* element (i, j) of c at [i * row_step + j * col_step] */
+  size_t lda, ldb;
   mrl_trans ta, tb;
   REAL *pack_b; /* shared: panels of nr columns, each kc x nr */
   REAL *pack_a; /* one block for each thread, a_size apart: panels of mr rows, kc x mr */
@@ -198,11 +223,20 @@ static void TYPED(multiply_rows)(const TYPED(block) * bl, REAL *pack, size_t i, 
     for (size_t r = 0; r < rows; r += mr) {
       const size_t height = min_size(mr, rows - r);
       const int packed = r + height > whole;
-      const REAL *a = packed ? pack + r * kc : bl->a + i + r + bl->p0 * bl->lda;
-      const size_t lda = packed ? round_up(height, ks->len) : bl->lda;
-      TYPED(tile)
-      (ks, kc, a, lda, bl->pack_b + q * nr * kc, nr, bl->c + i + r + j * bl->ldc, bl->ldc, height,
-       cols, bl->load);
+      const TYPED(tile) t = {
+          .a = packed ? pack + r * kc : bl->a + i + r + bl->p0 * bl->lda,
+          .lda = packed ? round_up(height, ks->len) : bl->lda,
+          .b = bl->pack_b + q * nr * kc,
+          .ldb = nr,
+          .c = bl->c + (i + r) * bl->row_step + j * bl->col_step,
+          .row_step = bl->row_step,
+          .col_step = bl->col_step,
+          .rows = height,
+          .cols = cols,
+          .kc = kc,
+          .load = bl->load,
+      };
+      TYPED(run_tile)(ks, &t);
     }
   }
 }
@@ -226,14 +260,19 @@ static void TYPED(multiply)(const TYPED(block) * bl, size_t part, size_t parts)
   }
 }
 
+/* A small b is packed by one thread: a barrier costs more. */
 static void TYPED(run_block)(const TYPED(block) * bl, int threads)
 {
+  const int packed_alone = bl->new_b && (threads == 1 || bl->nj * bl->kc <= PACK_ALONE);
+  if (packed_alone) {
+    TYPED(pack_b)(bl, 0, 1);
+  }
 #ifdef _OPENMP
   if (threads > 1) {
 #pragma omp parallel num_threads(threads)
     {
       const size_t part = (size_t)omp_get_thread_num(), parts = (size_t)omp_get_num_threads();
-      if (bl->new_b) {
+      if (bl->new_b && !packed_alone) {
         TYPED(pack_b)(bl, part, parts);
 #pragma omp barrier
       }
@@ -242,10 +281,6 @@ static void TYPED(run_block)(const TYPED(block) * bl, int threads)
     return;
   }
 #endif
-  (void)threads;
-  if (bl->new_b) {
-    TYPED(pack_b)(bl, 0, 1);
-  }
   TYPED(multiply)(bl, 0, 1);
 }
 
@@ -265,10 +300,25 @@ static size_t TYPED(scratch)(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
   if (m == 0 || n == 0 || k == 0) {
     return 0;
   }
+  const int flip = better_flipped(m, n, k, 64 / sizeof(REAL));
   mrl_arena arena = mrl_arena_measure();
   TYPED(block) bl;
-  TYPED(carve)(&arena, &bl, m, n, k, threads_for(m, n, k, ctx));
+  TYPED(carve)(&arena, &bl, flip ? n : m, flip ? m : n, k, threads_for(m, n, k, ctx));
   return arena.failed ? SIZE_MAX : arena.used;
+}
+
+/* c' = op(b)' op(a)' instead. */
+static void TYPED(flip)(TYPED(block) * bl)
+{
+  const TYPED(block) old = *bl;
+  bl->a = old.b;
+  bl->lda = old.ldb;
+  bl->ta = old.tb == MRL_TRANS ? MRL_NO_TRANS : MRL_TRANS;
+  bl->b = old.a;
+  bl->ldb = old.lda;
+  bl->tb = old.ta == MRL_TRANS ? MRL_NO_TRANS : MRL_TRANS;
+  bl->row_step = old.col_step;
+  bl->col_step = old.row_step;
 }
 
 static void TYPED(clear)(REAL *c, size_t ldc, size_t m, size_t n)
@@ -278,22 +328,10 @@ static void TYPED(clear)(REAL *c, size_t ldc, size_t m, size_t n)
   }
 }
 
-/* The product as a whole: block after block, polling in between. */
-static mrl_status TYPED(product)(TYPED(block) * bl, size_t m, size_t n, size_t k, int accumulate,
-                                 void *scratch, const mrl_ctx *ctx)
+/* Block after block, polling in between. */
+static void TYPED(run_blocks)(TYPED(block) * bl, size_t m, size_t n, size_t k, int accumulate,
+                              int threads, const mrl_ctx *ctx)
 {
-  if (m == 0 || n == 0 || k == 0) {
-    if (!accumulate && m > 0) {
-      TYPED(clear)(bl->c, bl->ldc, m, n);
-    }
-    return MRL_OK;
-  }
-  const int threads = threads_for(m, n, k, ctx);
-  mrl_arena arena = mrl_arena_over(scratch, TYPED(scratch)(m, n, k, ctx));
-  TYPED(carve)(&arena, bl, m, n, k, threads);
-  if (!scratch || arena.failed) {
-    return MRL_NO_MEMORY;
-  }
   const size_t kc = even_part(k, KC), nc = even_part(n, NC);
   double work = 0;
   for (bl->j0 = 0; bl->j0 < n; bl->j0 += nc) {
@@ -310,6 +348,31 @@ static mrl_status TYPED(product)(TYPED(block) * bl, size_t m, size_t n, size_t k
       }
     }
   }
+}
+
+/* The product as a whole; bl holds the kernels and the matrices. */
+static mrl_status TYPED(product)(TYPED(block) * bl, size_t m, size_t n, size_t k, int accumulate,
+                                 void *scratch, const mrl_ctx *ctx)
+{
+  if (m == 0 || n == 0 || k == 0) {
+    if (!accumulate && m > 0) {
+      TYPED(clear)(bl->c, bl->col_step, m, n);
+    }
+    return MRL_OK;
+  }
+  mrl_arena arena = mrl_arena_over(scratch, TYPED(scratch)(m, n, k, ctx));
+  if (better_flipped(m, n, k, 64 / sizeof(REAL))) {
+    TYPED(flip)(bl);
+    const size_t rows = n;
+    n = m;
+    m = rows;
+  }
+  const int threads = threads_for(m, n, k, ctx);
+  TYPED(carve)(&arena, bl, m, n, k, threads);
+  if (!scratch || arena.failed) {
+    return MRL_NO_MEMORY;
+  }
+  TYPED(run_blocks)(bl, m, n, k, accumulate, threads, ctx);
   return MRL_OK;
 }
 
