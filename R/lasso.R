@@ -1,7 +1,8 @@
 # The bridge to the compiled LASSO of the first stage: plain vectors and matrices in, a list of
 # numbers out. Objective and return values are described in src/core/lasso.h.
 
-# x (n), z (n, L), w (n, kw) or NULL, weights (n) or NULL, foldid (n) in 1..K or NULL.
+# x (n), z (n, L) or a list of columns and matrices, w (n, kw) or NULL, weights (n) or NULL, foldid
+# (n) in 1..K or NULL. A lambda that is given is sorted, its duplicates dropped.
 # scaling: "fold" standardises within each training fold, "all" once on all rows.
 lasso_fit <- function(x, z, w = NULL, weights = NULL, foldid = NULL, intercept = TRUE,
                       lambda = NULL, nlambda = 100L, lambda_min_ratio = NULL,
@@ -9,7 +10,7 @@ lasso_fit <- function(x, z, w = NULL, weights = NULL, foldid = NULL, intercept =
                       n_threads = mrl_threads()) {
   scaling <- match.arg(scaling)
   if (is.null(lambda_min_ratio)) {
-    lambda_min_ratio <- if (length(x) > ncol(z)) 1e-4 else 1e-2
+    lambda_min_ratio <- if (length(x) > n_columns(z)) 1e-4 else 1e-2
   }
   settings <- list(
     intercept = intercept,
@@ -26,7 +27,6 @@ lasso_fit <- function(x, z, w = NULL, weights = NULL, foldid = NULL, intercept =
   out <- .Call(C_lasso_fit, x, w, z, weights, foldid, settings)
   check_status(out$status, "fitting the LASSO of the exposure on the instruments")
   fit <- out$value
-  rownames(fit$beta) <- colnames(z)
   worst <- max(fit$kkt, fit$cv_kkt)
   if (worst > lasso_kkt_bound) {
     warn_mrl(
@@ -35,6 +35,10 @@ lasso_fit <- function(x, z, w = NULL, weights = NULL, foldid = NULL, intercept =
     )
   }
   fit
+}
+
+n_columns <- function(z) {
+  if (is.list(z)) sum(vapply(z, NCOL, 1L)) else NCOL(z)
 }
 
 # Relative to the largest penalty; solutions are accurate to about this.
@@ -48,5 +52,6 @@ lasso_folds <- function(n, nfolds, folds = c("random", "contiguous"), seed = NUL
     sizes <- rep(n %/% nfolds, nfolds) + (seq_len(nfolds) <= n %% nfolds)
     return(rep(seq_len(nfolds), sizes))
   }
-  rep_len(seq_len(nfolds), n)[random_order(n, seed)]
+  settings <- list(n = n, nfolds = nfolds, seed = resolve_seed(seed))
+  .Call(C_lasso_folds, settings)
 }

@@ -18,6 +18,7 @@ typedef struct {
   mrl_lasso_data data;
   mrl_lasso_result result;
   double *x, *w, *z, *weights, *block;
+  const double **col;
   int *fold;
   mrl_status status;
 } fixture;
@@ -29,6 +30,10 @@ static void fixture_open(fixture *f, size_t n, size_t n_w, size_t n_z, size_t n_
   f->w = malloc((n * n_w + 1) * sizeof(double));
   f->z = malloc(n * n_z * sizeof(double));
   f->weights = malloc(n * sizeof(double));
+  f->col = malloc((n_w + n_z) * sizeof *f->col);
+  for (size_t j = 0; j < n_w + n_z; j++) {
+    f->col[j] = j < n_w ? f->w + j * n : f->z + (j - n_w) * n;
+  }
   f->fold = malloc(n * sizeof(int));
   mrl_rng rng = mrl_rng_stream(1, MRL_RNG_TEST, n + 1000 * n_z);
   mrl_rng_fill_normal(&rng, f->w, n * n_w);
@@ -55,8 +60,8 @@ static void fixture_fit(fixture *f, const mrl_lasso_settings *settings, int n_th
   const size_t m = settings->n_lambda, k = d->n_folds;
   const mrl_ctx ctx = {n_threads, NULL, NULL};
   f->data.x = f->x;
-  f->data.w = f->w;
-  f->data.z = f->z;
+  f->data.w = f->col;
+  f->data.z = f->col + d->n_w;
   f->data.fold = k > 0 ? f->fold : NULL;
   const size_t sizes[] = {m, m * d->n_z, m * (1 + d->n_w), m, m, m, m, d->n_z, m * k, k, m, m, k};
   double **const items[] = {&f->result.lambda,      &f->result.beta,      &f->result.unpenalised,
@@ -86,6 +91,7 @@ static void fixture_close(fixture *f)
   free(f->w);
   free(f->z);
   free(f->weights);
+  free(f->col);
   free(f->fold);
   free(f->block);
 }

@@ -1,6 +1,7 @@
 #include "lasso.h"
 #include "lasso_moments.h"
 #include "lasso_path.h"
+#include "rng.h"
 
 #include <math.h>
 #include <string.h>
@@ -274,4 +275,13 @@ mrl_status mrl_lasso_fit(mrl_lasso_result *result, const mrl_lasso_data *data,
     make_curve(result, &space, data->n_folds, settings->n_lambda);
   }
   return MRL_OK;
+}
+
+void mrl_lasso_folds(int *fold, size_t *order, size_t n, size_t n_folds, uint64_t seed)
+{
+  mrl_rng rng = mrl_rng_stream(seed, MRL_RNG_FOLD, 0);
+  mrl_rng_permutation(&rng, order, n);
+  for (size_t i = 0; i < n; i++) {
+    fold[order[i]] = 1 + (int)(i % n_folds);
+  }
 }

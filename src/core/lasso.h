@@ -18,11 +18,11 @@
 typedef enum { MRL_LASSO_SCALE_FOLD = 0, MRL_LASSO_SCALE_ALL } mrl_lasso_scale;
 
 typedef struct {
-  const double *x;       /* (n) */
-  const double *w;       /* (n, n_w) covariates, without the constant */
-  const double *z;       /* (n, n_z) */
-  const double *weights; /* (n), not negative, or NULL: all 1 */
-  const int *fold;       /* (n) in 1 .. n_folds, or NULL: no cross-validation */
+  const double *x;        /* (n) */
+  const double *const *w; /* (n_w) columns of n: covariates, without the constant */
+  const double *const *z; /* (n_z) columns of n: instruments */
+  const double *weights;  /* (n), not negative, or NULL: all 1 */
+  const int *fold;        /* (n) in 1 .. n_folds, or NULL: no cross-validation */
   size_t n, n_w, n_z, n_folds;
   int intercept;
 } mrl_lasso_data;
@@ -68,5 +68,8 @@ size_t mrl_lasso_scratch(const mrl_lasso_data *data, const mrl_ctx *ctx);
 mrl_status mrl_lasso_fit(mrl_lasso_result *result, const mrl_lasso_data *data,
                          const mrl_lasso_settings *settings, void *scratch, size_t size,
                          const mrl_ctx *ctx);
+
+/* A random partition into folds 1 .. n_folds whose sizes differ by at most one; fold, order (n). */
+void mrl_lasso_folds(int *fold, size_t *order, size_t n, size_t n_folds, uint64_t seed);
 
 #endif

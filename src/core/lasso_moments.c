@@ -39,10 +39,10 @@ static void point_to_data(mrl_lasso_moments *moments, const mrl_lasso_data *data
 {
   moments->data[0] = NULL;
   for (size_t j = 0; j < data->n_w; j++) {
-    moments->data[1 + j] = data->w + j * data->n;
+    moments->data[1 + j] = data->w[j];
   }
   for (size_t j = 0; j < data->n_z; j++) {
-    moments->data[1 + data->n_w + j] = data->z + j * data->n;
+    moments->data[1 + data->n_w + j] = data->z[j];
   }
   moments->data[moments->p - 1] = data->x;
 }

@@ -58,6 +58,7 @@ SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
+SEXP C_lasso_folds(SEXP settings);
 SEXP C_rng_draw(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
 

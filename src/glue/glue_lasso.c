@@ -25,15 +25,22 @@ static const char *const item_names[N_ITEMS] = {
     "lambda",   "beta",        "unpenalised", "df",   "dev.ratio", "kkt",   "iterations", "sd",
     "cv_error", "fold_weight", "cvm",         "cvsd", "cv_kkt",    "i_min", "i_1se"};
 
+static const double *const *read_columns(SEXP x, size_t count, R_xlen_t n, const char *name)
+{
+  const double **col = (const double **)glue_scratch(count * sizeof *col);
+  glue_add_columns(col, 0, x, n, name);
+  return col;
+}
+
 static mrl_lasso_data read_data(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings)
 {
   const R_xlen_t n = XLENGTH(x);
   mrl_lasso_data data = {.n = (size_t)n, .intercept = glue_item_lgl(settings, "intercept")};
   data.x = glue_dbl(x, n, "x");
-  data.n_w = glue_ncol(w, n, "w");
-  data.w = data.n_w > 0 ? REAL(w) : NULL;
-  data.n_z = glue_ncol(z, n, "z");
-  data.z = data.n_z > 0 ? REAL(z) : NULL;
+  data.n_w = glue_count_columns(w, n, "w");
+  data.w = read_columns(w, data.n_w, n, "w");
+  data.n_z = glue_count_columns(z, n, "z");
+  data.z = read_columns(z, data.n_z, n, "z");
   data.weights = glue_dbl_or_null(weights, n, "weights");
   data.fold = glue_int_or_null(foldid, n, "foldid");
   data.n_folds = data.fold ? (size_t)glue_item_int(settings, "nfolds") : 0;
@@ -98,4 +105,14 @@ SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP setting
   SEXP out = glue_result(status, list);
   UNPROTECT(1);
   return out;
+}
+
+SEXP C_lasso_folds(SEXP settings)
+{
+  const int n = glue_item_int(settings, "n"), n_folds = glue_item_int(settings, "nfolds");
+  SEXP fold = PROTECT(Rf_allocVector(INTSXP, n));
+  size_t *order = glue_scratch((size_t)n * sizeof *order);
+  mrl_lasso_folds(INTEGER(fold), order, (size_t)n, (size_t)n_folds, glue_item_seed(settings));
+  UNPROTECT(1);
+  return fold;
 }
