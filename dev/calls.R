@@ -20,8 +20,9 @@ calls <- alist(
   C_isa_name = isa_used(),
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
   C_lasso_fit = suppressWarnings(iv_lasso(y ~ x | z, toy, nfolds = 3, seed = 1)),
+  C_lasso_folds = lasso_folds(7, 3, seed = 1),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
-  C_sim_contextual = sim_contextual(n = 12, n_instruments = 3, seed = 1)
+  C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1)
 )
 
 # Run the calls with the functions of `house`; says which entries were tried.
