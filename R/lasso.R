@@ -52,6 +52,6 @@ lasso_folds <- function(n, nfolds, folds = c("random", "contiguous"), seed = NUL
     sizes <- rep(n %/% nfolds, nfolds) + (seq_len(nfolds) <= n %% nfolds)
     return(rep(seq_len(nfolds), sizes))
   }
-  settings <- list(n = n, nfolds = nfolds, seed = resolve_seed(seed))
+  settings <- list(n = as.integer(n), nfolds = as.integer(nfolds), seed = resolve_seed(seed))
   .Call(C_lasso_folds, settings)
 }

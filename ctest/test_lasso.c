@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../src/core/lasso.h"
-#include "../src/core/rng.h"
+#include "lasso.h"
+#include "rng.h"
 
 enum { N_LAMBDA = 40 };
 

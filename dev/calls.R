@@ -19,7 +19,7 @@ calls <- alist(
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
-  C_lasso_fit = suppressWarnings(iv_lasso(y ~ x | z, toy, nfolds = 3, seed = 1)),
+  C_lasso_fit = lasso_fit(toy$x, toy$z + 0, foldid = rep(1:3, 8), nlambda = 5L),
   C_lasso_folds = lasso_folds(7, 3, seed = 1),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1)
