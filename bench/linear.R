@@ -3,11 +3,12 @@
 #   Rscript bench/linear.R        writes bench/linear.md
 #
 # Every comparison runs in two processes, with the BLAS that R has and with OpenBLAS, which is
-# unpacked from Debian's package into build/ and preloaded; the system's own choice is not touched. OPENBLAS_NUM_THREADS is the number of threads that our side is given. Sides
-# alternate, the median of five timings counts. Peers that are not installed are left out, and said.
+# unpacked from Debian's package into build/ and preloaded; the system's own choice is not touched.
+# OPENBLAS_NUM_THREADS is the number of threads that our side is given. Sides alternate, the median
+# of five timings counts. Peers that are not installed are left out, and said.
 #
-# A comparison is list(what, peer, call, target, ours, theirs, gap): two functions that do the work and
-# return comparable numbers, and gap(ours, theirs), how far these differ.
+# A comparison is list(what, peer, call, target, ours, theirs, gap): two functions that do the work
+# and return comparable numbers, and gap(ours, theirs), how far these differ.
 
 n_timings <- 5L
 oracle_lib <- file.path("build", "oracle_lib")
@@ -132,7 +133,7 @@ elapsed <- function(f) {
   proc.time()[["elapsed"]] - start
 }
 
-# One row: medians of alternating timings, after a first run of each side that is compared, not timed.
+# One row: medians of alternating timings, after a first run of each side, compared and not timed.
 measure <- function(comparison) {
   gap <- comparison$gap(comparison$ours(), comparison$theirs())
   times <- vapply(seq_len(n_timings), function(i) {
@@ -217,9 +218,9 @@ write_report <- function(rows, n_threads, missing) {
     ifelse(is.na(rows$target), "", paste(">=", rows$target)), rows$gap)
   text <- c(
     "# Linear estimators and simulator", "",
-    "Written by `bench/linear.R`. Seconds; ratio = peer / mrlearn, above 1 we are faster. Both sides",
-    "return coefficients, standard errors and the same diagnostics, or the same columns; the last",
-    "column says how far the results are apart (simulators draw their own numbers: 0).", "",
+    "Written by `bench/linear.R`. Seconds; ratio = peer / mrlearn, above 1 mrlearn is faster.",
+    "Both sides return the same numbers (2SLS: coefficients, standard errors and diagnostics); the",
+    "last column is their largest relative difference (simulators draw their own numbers: 0).", "",
     describe_machine(n_threads), if (length(missing)) paste0("- left out: ", missing), "",
     "| task | BLAS | peer | mrlearn (s) | peer (s) | ratio | wanted | difference |",
     "| --- | --- | --- | ---: | ---: | ---: | --- | ---: |",

@@ -17,7 +17,8 @@ for (package in packages) {
     utils::install.packages(package, lib = library_dir, quiet = TRUE)
   }
 }
-stopifnot(file.exists("DESCRIPTION"), vapply(c(packages, "AER"), requireNamespace, NA, quietly = TRUE))
+installed <- vapply(c(packages, "AER"), requireNamespace, NA, quietly = TRUE)
+stopifnot(file.exists("DESCRIPTION"), installed)
 
 source(file.path("tests", "testthat", "helper-iv.R"))
 fixtures <- file.path("tests", "testthat", "fixtures")

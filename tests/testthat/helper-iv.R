@@ -8,7 +8,7 @@ oracle_scale_rows <- function(data, weights) {
   lapply(data, function(block) sqrt(weights) * block)
 }
 
-# The four blocks of a formula y ~ exposures + covariates | instruments + covariates, as AER reads it.
+# The four blocks of y ~ exposures + covariates | instruments + covariates, as AER reads it.
 oracle_blocks <- function(formula, data) {
   parts <- Formula::as.Formula(formula)
   frame <- stats::model.frame(parts, data = data, na.action = stats::na.omit)
@@ -157,8 +157,8 @@ oracle_hansen <- function(y, x, z, w, cluster = NULL) {
 }
 
 # Effective F of Montiel Olea and Pflueger (2013, JBES 31:358): with w partialled out and the
-# instruments orthonormal (Z'Z = I), F_eff = x'ZZ'x / tr(W), W = robust covariance of the first-stage
-# coefficients. The simplified (conservative) test of "the Nagar bias exceeds tau of the worst case"
+# instruments orthonormal (Z'Z = I), F_eff = x'ZZ'x / tr(W), where W is the robust covariance of the
+# first-stage coefficients. The simplified (conservative) test of "the Nagar bias exceeds tau of the worst case"
 # at level alpha has x = 1/tau and
 #   K_eff = tr(W)^2 (1 + 2x) / (tr(W'W) + 2 x tr(W) maxeval(W)),
 #   critical value = upper alpha quantile of a noncentral chi^2 with K_eff degrees of freedom and
@@ -180,8 +180,8 @@ oracle_effective_f <- function(x, z, w, vcov = "HC0", cluster = NULL, tau = 0.1,
   )
 }
 
-# A fixed design with two exposures that share much of their instruments' effect, heteroskedastic and
-# clustered. It is made by formulas, not by a generator, so that recorded values stay valid on every
+# A fixed design with two exposures that share much of their instruments' effect, with unequal
+# variances and clusters. It is made by formulas, not by a generator, so that recorded values stay valid on every
 # R version: frac(i * root of a prime) is evenly spread and qnorm() makes it look normal.
 iv_two_exposures <- function(n = 400) {
   spread <- function(prime) stats::qnorm((seq_len(n) * sqrt(prime)) %% 1)

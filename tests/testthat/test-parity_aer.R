@@ -1,8 +1,8 @@
 # Parity with AER::ivreg() and sandwich, live, on the textbook data sets.
 #
-# 1e-9 relative is what double precision leaves on these data: AER's QR, the slow oracles' QR and our
-# centred crossproducts differ from each other by 1e-10 at most (Fertility, 254,654 rows), mostly by
-# 1e-13. A wrong degree of freedom is at least 1/254654 = 4e-6 off and cannot hide below it.
+# 1e-9 relative is what double precision leaves on these data: AER's QR, the slow oracles' QR and
+# our centred crossproducts differ from each other by some 1e-10 at most (Fertility, 254,654 rows),
+# mostly by 1e-13. A wrong degree of freedom is at least 1/254654 = 4e-6 off and cannot hide there.
 parity <- 1e-9
 
 skip_without_aer <- function() {
@@ -45,8 +45,8 @@ expect_same_diagnostics <- function(ours, theirs, rows = rownames(theirs), p_val
   }
 }
 
-# A p-value p of an F of size s moves by about s times its relative error: far out in the tail it has
-# fewer digits than the statistic. Below 1e-200 it is compared with nothing.
+# A p-value of an F of size s moves by about s times the relative error of the F: far out in the
+# tail it has fewer digits than the statistic. Below 1e-200 it is not compared.
 expect_same_p <- function(mine, theirs, label) {
   testthat::expect_equal(as.numeric(mine$df2), theirs[["df2"]], label = paste(label, "df2"))
   if (theirs[["p-value"]] > 1e-200) {
@@ -167,8 +167,8 @@ test_that("Card's schooling returns: as AER", {
 
 test_that("three exposures, one combination of them exogenous: as AER", {
   skip_without_aer()
-  # exper = age - educ - 6, and age is an instrument: first-stage residuals of educ and exper cancel,
-  # and Wu-Hausman has 2 degrees of freedom, not 3.
+  # exper = age - educ - 6, and age is an instrument: first-stage residuals of educ and exper
+  # cancel, and Wu-Hausman has 2 degrees of freedom, not 3.
   expect_parity(iv_design("card_three"), types = c("HC1", "HC2"))
 })
 
@@ -255,11 +255,10 @@ test_that("no constant: as AER", {
     expect_same_estimates(ours, theirs, sandwich::vcovHC(theirs, type = type), label = type)
   }
   ours <- iv_2sls(formula, data = d)
-  # Without a constant residuals have a mean, and AER's Sargan, which centres them in the denominator
-  # only, is n (1 - RSS / centred TSS): not Sargan's n u'Pu / u'u. Ours is.
-  blocks <- oracle_blocks(formula, d)
-  expect_close(diagnostic_row(ours, "Sargan")$statistic, do.call(oracle_sargan, blocks)[["statistic"]],
-    "Sargan")
+  # Without a constant residuals have a mean, and AER's Sargan, which centres them in the
+  # denominator only, is n (1 - RSS / centred TSS): not Sargan's n u'Pu / u'u. Ours is.
+  sargan <- do.call(oracle_sargan, oracle_blocks(formula, d))
+  expect_close(diagnostic_row(ours, "Sargan")$statistic, sargan[["statistic"]], "Sargan")
 })
 
 test_that("subset and missing values: as AER", {

@@ -1,8 +1,8 @@
 # Parity with packages that the tests do not install: values recorded by data-raw/oracle.R.
 
 # ivreg, gmm, lfe and momentfit work by QR: 1e-9 relative. fixest solves normal equations to about
-# 1e-10; its Sargan on Fertility is a difference of sums that agree to five digits, hence 1e-7 (ivreg's
-# value, on the same line of the record, is met to 1e-9).
+# 1e-10; its Sargan on Fertility is a difference of sums that agree to five digits, hence 1e-7
+# (the same number from ivreg is in the record too, and is met to 1e-9).
 allowed <- c(ivreg = 1e-9, gmm = 1e-9, lfe = 1e-9, momentfit = 1e-9, fixest = 1e-7)
 
 recorded <- function() {

@@ -1,7 +1,8 @@
-# The warning about weak instruments: it appears where theory says 2SLS fails, and what it says is true.
+# The warning about weak instruments: it appears where theory says that 2SLS fails, and what it says
+# is true.
 #
-# Design: L = 20 independent instruments, errors with correlation rho = 0.5, first-stage coefficients
-# such that the concentration parameter is mu^2 = L (F - 1), so that the expected first-stage F is
+# Design: L = 20 independent instruments, errors with correlation 0.5, first-stage coefficients such
+# that the concentration parameter is mu^2 = L (F - 1), so that the expected first-stage F is
 # about 1 + mu^2 / L = F. Then 2SLS keeps the share L / (mu^2 + L) = 1 / F of the bias of OLS
 # (Bound, Jaeger & Baker 1995; Stock & Yogo 2005), exactly so as L grows with mu^2 / L fixed.
 simulate_strength <- function(f, n = 500, l = 20, beta = 0.3) {
@@ -20,7 +21,8 @@ replicate_fits <- function(f, n_replicates) {
     text <- paste(capture.output(print(fit)), collapse = "\n")
     data.frame(
       tsls = coef(fit)[["x"]] - 0.3, ols = cov(d$x, d$y) / var(d$x) - 0.3, covered = inside,
-      f = diagnostic_row(fit, "Weak instruments")$statistic, warned = grepl("\nWeak instruments:", text)
+      f = diagnostic_row(fit, "Weak instruments")$statistic,
+      warned = grepl("\nWeak instruments:", text)
     )
   })
   do.call(rbind, rows)
