@@ -8,6 +8,7 @@
 # current sources; OneSampleMR (fsw(), another conditional F) needs R >= 4.5; ivDiag (eff_F()) pulls
 # in some forty packages for what momentfit's MOPtest() gives with the critical value besides.
 
+stopifnot(file.exists("DESCRIPTION"))
 packages <- c("ivreg", "fixest", "lfe", "momentfit", "gmm", "wooldridge")
 library_dir <- file.path("build", "oracle_lib")
 dir.create(library_dir, recursive = TRUE, showWarnings = FALSE)
@@ -18,7 +19,7 @@ for (package in packages) {
   }
 }
 installed <- vapply(c(packages, "AER"), requireNamespace, NA, quietly = TRUE)
-stopifnot(file.exists("DESCRIPTION"), installed)
+stopifnot(installed)
 
 source(file.path("tests", "testthat", "helper-iv.R"))
 fixtures <- file.path("tests", "testthat", "fixtures")

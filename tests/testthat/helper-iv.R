@@ -158,8 +158,8 @@ oracle_hansen <- function(y, x, z, w, cluster = NULL) {
 
 # Effective F of Montiel Olea and Pflueger (2013, JBES 31:358): with w partialled out and the
 # instruments orthonormal (Z'Z = I), F_eff = x'ZZ'x / tr(W), where W is the robust covariance of the
-# first-stage coefficients. The simplified (conservative) test of "the Nagar bias exceeds tau of the worst case"
-# at level alpha has x = 1/tau and
+# first-stage coefficients. The simplified (conservative) test at level alpha of "the Nagar bias
+# exceeds tau times its worst case" has x = 1/tau and
 #   K_eff = tr(W)^2 (1 + 2x) / (tr(W'W) + 2 x tr(W) maxeval(W)),
 #   critical value = upper alpha quantile of a noncentral chi^2 with K_eff degrees of freedom and
 #   noncentrality x K_eff, divided by K_eff.
@@ -181,8 +181,9 @@ oracle_effective_f <- function(x, z, w, vcov = "HC0", cluster = NULL, tau = 0.1,
 }
 
 # A fixed design with two exposures that share much of their instruments' effect, with unequal
-# variances and clusters. It is made by formulas, not by a generator, so that recorded values stay valid on every
-# R version: frac(i * root of a prime) is evenly spread and qnorm() makes it look normal.
+# variances and clusters. It is made by formulas, not by a generator, so that recorded values stay
+# valid on every R version: i * root of a prime, modulo 1, is evenly spread, and qnorm() makes it
+# look normal.
 iv_two_exposures <- function(n = 400) {
   spread <- function(prime) stats::qnorm((seq_len(n) * sqrt(prime)) %% 1)
   z <- vapply(c(2, 3, 5, 7), spread, numeric(n))
