@@ -122,6 +122,24 @@ oracle_conditional_f <- function(x, z, w) {
   cbind(df1 = df1, df2 = df2, statistic = statistic)
 }
 
+# Its robust form: the numerator's norm becomes the one of the robust covariance W of the instruments'
+# coefficients in a regression of e on z and w (HC1 or clustered), and the other exposures'
+# coefficients are those that minimise it: F = min over d of (a - B d)'W^-1(a - B d) / (L - K + 1),
+# where a, B are the first-stage coefficients of x_j and of the others.
+oracle_conditional_robust <- function(x, z, w, vcov = "HC1", cluster = NULL) {
+  all_z <- cbind(z, w)
+  l <- seq_len(ncol(z))
+  first <- oracle_lm(all_z, x)$coef[l, , drop = FALSE]
+  vapply(seq_len(ncol(x)), function(j) {
+    e <- oracle_2sls(x[, j], x[, -j, drop = FALSE], z, w)$resid
+    left <- drop(oracle_lm(all_z, e)$resid)
+    root <- chol(oracle_lm_vcov(all_z, left, vcov, cluster)[l, l])
+    whiten <- function(b) backsolve(root, b, transpose = TRUE)
+    fit <- oracle_lm(whiten(first[, -j, drop = FALSE]), whiten(first[, j]))
+    fit$rss / (ncol(z) - ncol(x) + 1)
+  }, 0)
+}
+
 # Wu-Hausman: do the first-stage residuals belong in the regression of y on x and w? (Wald F.) A
 # combination of exposures can be exogenous (experience = age - education - 6 with age among z):
 # residuals that the others already span are left out, and df1 counts those that are left.

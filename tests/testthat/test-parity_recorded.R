@@ -94,6 +94,14 @@ test_that("conditional F, effective F, critical value and Hansen J: as the slow 
       expect_equal(c(row$df1, row$df2), unname(conditional[j, c("df1", "df2")]))
       expect_lt(relative_gap(row$statistic, conditional[j, "statistic"]), 1e-9)
     }
+    for (type in c("HC0", "HC1", "cluster")) {
+      ours <- if (type == "cluster") fit(two, cluster = ~cluster) else fit(two, vcov = type)
+      cluster <- if (type == "cluster") d$cluster
+      robust <- oracle_conditional_robust(b$x, b$z, b$w, type, cluster)
+      f <- diagnostics(ours)
+      f <- f$statistic[startsWith(f$diagnostic, "Conditional F")]
+      expect_lt(relative_gap(f, robust), 1e-9, label = paste("robust conditional F", type))
+    }
     one <- y ~ x1 + w | z1 + z2 + z3 + z4 + w
     b <- oracle_scale_rows(oracle_blocks(one, d), weight)
     for (type in c("HC0", "HC1", "cluster")) {
