@@ -186,12 +186,13 @@ static void test_gram_naive(void)
   }
 }
 
-/* One call with one thread, against any other way to come to the same crossproducts. With
- * p = 1500 one block of rows is more than one parallel region. */
+/* One call with one thread, against any other way to come to the same crossproducts. The
+ * larger ones are worth three threads on every path; with p = 1500 one block of rows is more than
+ * one region on the portable path. */
 static void test_gram_bits(void)
 {
   static const size_t widths[] = {3, 29, 100, 1500};
-  static const size_t heights[] = {1100, 1100, 1100, 300};
+  static const size_t heights[] = {1100, 40000, 6000, 300};
   for (size_t w = 0; w < 4; w++) {
     const size_t p = widths[w], n = heights[w], size = p * p * sizeof(double);
     const columns s = columns_new(n, p, 1);
@@ -244,21 +245,37 @@ static void count_poll(void *data)
   polls++;
 }
 
-/* A product of 6e9 flops, a poll after 5e8 at the latest. Zeros: the naive result is known. */
+/* 1.2e9 flops each on the portable path: more than one region of 5e8 for each thread, with a poll
+ * in between, and the same bits as from the larger regions of three threads. */
 static void test_polls(void)
 {
-  const mrl_ctx ctx = {2, count_poll, NULL};
-  const size_t m = 1500, n = 1100, k = 900;
-  double *a = calloc(m * k, sizeof(double)), *b = calloc(k * n, sizeof(double));
-  double *c = bytes(m * n * sizeof(double));
-  const guarded s = guarded_new(mrl_gemm_d_scratch(m, n, k, &ctx));
-  mrl_gemm_d(c, m, a, m, MRL_NO_TRANS, b, k, MRL_NO_TRANS, m, n, k, 0, guarded_scratch(s),
-             mrl_isa_best(), &ctx);
-  CHECK(polls >= 5);
-  guarded_free(s);
+  const mrl_ctx ctx = {1, count_poll, NULL};
+  problem_d x = problem_new_d(700, 1100, 780, MRL_NO_TRANS, MRL_NO_TRANS, 0);
+  const size_t size = x.m * x.n * sizeof(double);
+  double *c = bytes(size), *g = bytes(1000 * 1000 * sizeof(double)),
+         *h = bytes(sizeof(double[1000][1000]));
+  polls = 0;
+  void *scratch = bytes(mrl_gemm_d_scratch(x.m, x.n, x.k, &ctx));
+  CHECK(mrl_gemm_d(c, x.m, x.a, x.lda, x.ta, x.b, x.ldb, x.tb, x.m, x.n, x.k, 0, scratch,
+                   MRL_ISA_PORTABLE, &ctx) == MRL_OK);
+  CHECK(polls >= 2);
+  multiply_d(&x, 0, MRL_ISA_PORTABLE, 3);
+  CHECK(memcmp(c, x.c, size) == 0);
+  free(scratch);
   free(c);
-  free(b);
-  free(a);
+  problem_free_d(&x);
+
+  const columns s = columns_new(1200, 1000, 1);
+  polls = 0;
+  scratch = bytes(mrl_gram_scratch(1000, &ctx));
+  CHECK(mrl_gram(g, &s.x, 0, 1200, 0, scratch, MRL_ISA_PORTABLE, &ctx) == MRL_OK);
+  CHECK(polls >= 2);
+  gram(h, &s.x, 0, 1200, 0, MRL_ISA_PORTABLE, 3);
+  CHECK(memcmp(g, h, sizeof(double[1000][1000])) == 0);
+  free(scratch);
+  free(g);
+  free(h);
+  columns_free(s);
 }
 
 int main(void)

@@ -109,6 +109,7 @@ static void FN(test_random)(void)
   }
   FN(check_shape)(5, 1100, 9, 1); /* wider than a block of b */
   FN(check_shape)(700, 3, 270, 1);
+  FN(check_shape)(2, 8200, 5, 1); /* wider than a region */
 }
 
 static void FN(expect_same)(FN(problem) * x, const REAL *c, int accumulate, mrl_isa isa,
@@ -120,34 +121,43 @@ static void FN(expect_same)(FN(problem) * x, const REAL *c, int accumulate, mrl_
 
 /* The same bits from any number of threads, from both vector paths, and from a product cut in two
  * along k at any place. */
+static void FN(check_bits)(size_t m, size_t n, size_t k, int form)
+{
+  FN(problem) x = FN(problem_new)(m, n, k, (mrl_trans)(form & 1), (mrl_trans)(form >> 1 & 1), 0);
+  REAL *c = bytes(m * n * sizeof(REAL));
+  for (int isa = 0; isa < n_isa(); isa++) {
+    if (isa != MRL_ISA_AVX512) { /* avx512 is held against avx2, which is still in c */
+      FN(multiply)(&x, 1, (mrl_isa)isa, 1);
+      memcpy(c, x.c, m * n * sizeof(REAL));
+    }
+    for (int t = 1; t <= 3; t++) {
+      FN(expect_same)(&x, c, 1, (mrl_isa)isa, t);
+    }
+    FN(problem) left = x, right = x;
+    left.k = below(k + 1);
+    right.k = k - left.k;
+    right.a = x.a + (x.ta ? left.k : left.k * x.lda);
+    right.b = x.b + (x.tb ? left.k * x.ldb : left.k);
+    FN(multiply)(&left, 1, (mrl_isa)isa, 2);
+    right.start = bytes(m * n * sizeof(REAL));
+    memcpy(right.start, left.c, m * n * sizeof(REAL));
+    FN(expect_same)(&right, c, 1, (mrl_isa)isa, 1);
+    free(right.start);
+  }
+  free(c);
+  FN(problem_free)(&x);
+}
+
+/* The last four are worth three threads on every path. */
 static void FN(test_bits)(void)
 {
-  for (int i = 0; i < 12; i++) {
-    const size_t m = 1 + below(400), n = 1 + below(150), k = i < 4 ? 600 : 1 + below(600);
-    FN(problem) x = FN(problem_new)(m, n, k, (mrl_trans)(i & 1), (mrl_trans)(i >> 1 & 1), 0);
-    REAL *c = bytes(m * n * sizeof(REAL));
-    for (int isa = 0; isa < n_isa(); isa++) {
-      if (isa != MRL_ISA_AVX512) { /* avx512 is held against avx2, which is still in c */
-        FN(multiply)(&x, 1, (mrl_isa)isa, 1);
-        memcpy(c, x.c, m * n * sizeof(REAL));
-      }
-      for (int t = 1; t <= 3; t++) {
-        FN(expect_same)(&x, c, 1, (mrl_isa)isa, t);
-      }
-      FN(problem) left = x, right = x;
-      left.k = below(k + 1);
-      right.k = k - left.k;
-      right.a = x.a + (x.ta ? left.k : left.k * x.lda);
-      right.b = x.b + (x.tb ? left.k * x.ldb : left.k);
-      FN(multiply)(&left, 1, (mrl_isa)isa, 2);
-      right.start = bytes(m * n * sizeof(REAL));
-      memcpy(right.start, left.c, m * n * sizeof(REAL));
-      FN(expect_same)(&right, c, 1, (mrl_isa)isa, 1);
-      free(right.start);
-    }
-    free(c);
-    FN(problem_free)(&x);
+  for (int i = 0; i < 8; i++) {
+    FN(check_bits)(1 + below(400), 1 + below(150), i < 4 ? 600 : 1 + below(600), i);
   }
+  FN(check_bits)(3001, 41, 300, 0);
+  FN(check_bits)(41, 3001, 300, 3);
+  FN(check_bits)(70, 61, 10000, 1);
+  FN(check_bits)(20, 512, 5000, 2);
 }
 
 /* A NaN or an infinity in a row of a reaches all of that row of c and nothing else; zeros in b do

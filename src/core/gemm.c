@@ -13,6 +13,11 @@
 #include <immintrin.h>
 #endif
 
+/* Half open: begin .. end - 1. */
+typedef struct {
+  size_t begin, end;
+} range;
+
 enum {
   MV_MAX = 3,              /* registers of rows in a tile */
   NR_MAX = 8,              /* columns in a tile */
@@ -21,12 +26,14 @@ enum {
   MC_BYTES = 5 * MR_BYTES, /* a block of a (MC x KC, 240 kB) in the second, */
   NC = 1024,               /* and b (KC x NC) in the third */
   IN_PLACE_PANELS = 3,     /* up to so many panels of b, a is not packed if it need not be */
-  PACK_ALONE = 1 << 15,    /* numbers that one thread packs in about 10 us */
-  STAGE_BYTES = 1 << 22    /* packed by all threads of a crossproduct between two barriers */
+  REGION_COLUMNS = 8192    /* columns of c between two polls */
 };
 
-static const size_t REGION_FLOPS = 500000000; /* 0.05 s at 10 GFLOP/s: between two polls */
-static const double FLOPS_PER_THREAD = 2e6;   /* less is not worth waking another thread */
+/*
+ * Less work than that for each thread and byte of its registers (0.1 to 0.5 ms) is not worth
+ * another thread: on a busy machine its share may wait for 10 ms until it is run at all.
+ */
+static const double FLOPS_PER_THREAD = 5e5;
 
 mrl_isa mrl_isa_best(void)
 {
@@ -65,6 +72,11 @@ static size_t min_size(size_t a, size_t b)
   return a < b ? a : b;
 }
 
+static size_t max_size(size_t a, size_t b)
+{
+  return a > b ? a : b;
+}
+
 static size_t round_up(size_t n, size_t unit)
 {
   return (n + unit - 1) / unit * unit;
@@ -77,31 +89,45 @@ static size_t even_part(size_t n, size_t most)
   return (n + parts - 1) / parts;
 }
 
-static int threads_for_flops(double flops, const mrl_ctx *ctx)
+static int threads_for_flops(double flops, size_t register_bytes, const mrl_ctx *ctx)
 {
-  const double worth = 1 + flops / FLOPS_PER_THREAD;
+  const double worth = 1 + flops / FLOPS_PER_THREAD / (double)register_bytes;
   return worth < ctx->n_threads ? (int)worth : ctx->n_threads;
 }
 
-static int threads_for(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
+static int threads_for(size_t m, size_t n, size_t k, size_t register_bytes, const mrl_ctx *ctx)
 {
-  return threads_for_flops(2.0 * (double)m * (double)n * (double)k, ctx);
+  return threads_for_flops(2.0 * (double)m * (double)n * (double)k, register_bytes, ctx);
+}
+
+/* The part-th of parts, cut between units. */
+static range part_of(range whole, size_t unit, size_t part, size_t parts)
+{
+  const size_t units = (whole.end - whole.begin + unit - 1) / unit;
+  const range mine = {
+      min_size(whole.begin + units * part / parts * unit, whole.end),
+      min_size(whole.begin + units * (part + 1) / parts * unit, whole.end),
+  };
+  return mine;
+}
+
+static size_t largest_part(range whole, size_t unit, size_t parts)
+{
+  const size_t n = whole.end - whole.begin, units = (n + unit - 1) / unit;
+  return min_size(n, (units + parts - 1) / parts * unit);
 }
 
 /*
  * How many of the threads lie side by side along the rows of c, the others along its columns, so
- * that the largest share, packing of its rows included, is smallest.
+ * that the largest share is smallest; packing a row or a column costs as much as 8 products of it.
  */
-static size_t threads_across_rows(size_t row_panels, size_t col_panels, size_t mr, size_t nr,
-                                  size_t threads)
+static size_t threads_across_rows(range rows, range cols, size_t mr, size_t nr, size_t threads)
 {
   size_t best = 1, least = SIZE_MAX;
   for (size_t across = 1; across <= threads; across++) {
     const size_t down = threads / across;
-    const size_t rows = (row_panels + across - 1) / across * mr;
-    const size_t cols = (col_panels + down - 1) / down * nr;
-    const size_t cost = rows * (cols + nr);
-    if (cost <= least) {
+    const size_t cost = (largest_part(rows, mr, across) + 8) * (largest_part(cols, nr, down) + 8);
+    if (cost < least) {
       least = cost;
       best = across;
     }
@@ -121,10 +147,26 @@ static int better_flipped(size_t m, size_t n, size_t k, size_t len)
   return k >= 32 && fill_n > 1.25 * fill_m;
 }
 
-/* Polls if the next piece of work would make it too much without; returns the work since. */
-static double poll_after(double work, double next, const mrl_ctx *ctx)
+/* About 0.05 s of work on a slow machine: 10 GFLOP/s for each 16 bytes of its registers. */
+static double region_flops(size_t register_bytes, int threads)
 {
-  if (work > 0 && work + next > (double)REGION_FLOPS) {
+  return 5e8 * (double)register_bytes / 16 * threads;
+}
+
+/* The largest multiple of unit within most, at least unit, at most n. */
+static size_t units_within(double most, size_t unit, size_t n)
+{
+  if (most >= (double)n) {
+    return n;
+  }
+  const size_t units = (size_t)most / unit;
+  return min_size(n, (units > 0 ? units : 1) * unit);
+}
+
+/* Polls if the next piece of work would make it too much without; returns the work since. */
+static double poll_after(double work, double next, double most, const mrl_ctx *ctx)
+{
+  if (work > 0 && work + next > most) {
     mrl_poll(ctx);
     return next;
   }
@@ -162,12 +204,20 @@ mrl_status mrl_gemm_f(float *c, size_t ldc, const float *a, size_t lda, mrl_tran
   if (!shapes_ok(ldc, lda, ta, ldb, tb, m, n, k)) {
     return MRL_BAD_ARGUMENT;
   }
-  block_f bl = {.ks = kernels_for_f(isa), .c = c, .a = a, .b = b, .row_step = 1, .col_step = ldc};
-  bl.lda = lda;
-  bl.ldb = ldb;
-  bl.ta = ta;
-  bl.tb = tb;
-  return product_f(&bl, m, n, k, accumulate, scratch, ctx);
+  job_f job = {
+      .ks = kernels_for_f(isa),
+      .c = c,
+      .a = a,
+      .b = b,
+      .row_step = 1,
+      .col_step = ldc,
+      .lda = lda,
+      .ldb = ldb,
+      .ta = ta,
+      .tb = tb,
+      .accumulate = accumulate,
+  };
+  return product_f(&job, m, n, k, scratch, ctx);
 }
 
 size_t mrl_gemm_d_scratch(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
@@ -182,12 +232,20 @@ mrl_status mrl_gemm_d(double *c, size_t ldc, const double *a, size_t lda, mrl_tr
   if (!shapes_ok(ldc, lda, ta, ldb, tb, m, n, k)) {
     return MRL_BAD_ARGUMENT;
   }
-  block_d bl = {.ks = kernels_for_d(isa), .c = c, .a = a, .b = b, .row_step = 1, .col_step = ldc};
-  bl.lda = lda;
-  bl.ldb = ldb;
-  bl.ta = ta;
-  bl.tb = tb;
-  return product_d(&bl, m, n, k, accumulate, scratch, ctx);
+  job_d job = {
+      .ks = kernels_for_d(isa),
+      .c = c,
+      .a = a,
+      .b = b,
+      .row_step = 1,
+      .col_step = ldc,
+      .lda = lda,
+      .ldb = ldb,
+      .ta = ta,
+      .tb = tb,
+      .accumulate = accumulate,
+  };
+  return product_d(&job, m, n, k, scratch, ctx);
 }
 
 #include "gemm_gram.h"

@@ -5,7 +5,9 @@
  *
  * As in Goto & van de Geijn (2008, ACM TOMS 34:12): op(b) is packed KC rows by NC columns at a time
  * into panels of nr columns, op(a) MC rows by KC columns into panels of mr rows, both so that the
- * kernel reads straight on. All threads share the packed b; each packs the a that it needs.
+ * kernel reads straight on. Each thread computes a rectangle of c with packed matrices of its own:
+ * a little is packed twice, but no thread waits for another before the end, which on a busy machine
+ * is what costs.
  */
 
 /* A kernel for each number of registers of rows and of columns, see gemm_kernel.h. */
@@ -156,7 +158,7 @@ static void TYPED(pack_columns)(REAL *dst, size_t stride, const REAL *src, size_
   }
 }
 
-/* One product, and the block of it that a parallel region computes. */
+/* One product. */
 typedef struct {
   const TYPED(kernels) * ks;
   REAL *c;
@@ -164,137 +166,140 @@ typedef struct {
   size_t row_step, col_step; /* element (i, j) of c at [i * row_step + j * col_step] */
   size_t lda, ldb;
   mrl_trans ta, tb;
-  REAL *pack_b; /* shared: panels of nr columns, each kc x nr */
-  REAL *pack_a; /* one block for each thread, a_size apart: panels of mr rows, kc x mr */
-  size_t a_size;
-  size_t i0, mi; /* rows of c */
-  size_t j0, nj; /* columns of c */
-  size_t p0, kc; /* the part of k */
-  int load;      /* add to c */
-  int new_b;     /* b is not packed yet */
-} TYPED(block);
+  int accumulate;
+  REAL *pack_a;          /* MC x KC for each thread: panels of mr rows */
+  REAL *pack_b;          /* KC x NC for each thread: panels of nr columns */
+  size_t a_size, b_size; /* from one thread's to the next */
+} TYPED(job);
 
-static void TYPED(pack_b)(const TYPED(block) * bl, size_t part, size_t parts)
+/* Rows p .. p + kc - 1 of op(b), columns j .. j + cols - 1 of it, as panels kc x nr. */
+static void TYPED(pack_b)(REAL *dst, const TYPED(job) * job, size_t p, size_t kc, size_t j,
+                          size_t cols)
 {
-  const size_t nr = bl->ks->nr, panels = (bl->nj + nr - 1) / nr;
-  for (size_t q = panels * part / parts; q < panels * (part + 1) / parts; q++) {
-    const size_t j = bl->j0 + q * nr, width = min_size(nr, bl->nj - q * nr);
-    REAL *dst = bl->pack_b + q * nr * bl->kc;
-    if (bl->tb == MRL_TRANS) {
-      TYPED(pack_rows)(dst, nr, bl->b + j + bl->p0 * bl->ldb, bl->ldb, width, bl->kc);
+  const size_t nr = job->ks->nr;
+  for (size_t q = 0; q < cols; q += nr) {
+    const size_t width = min_size(nr, cols - q);
+    if (job->tb == MRL_TRANS) {
+      TYPED(pack_rows)(dst + q * kc, nr, job->b + j + q + p * job->ldb, job->ldb, width, kc);
     } else {
-      TYPED(pack_columns)(dst, nr, bl->b + bl->p0 + j * bl->ldb, bl->ldb, width, bl->kc);
+      TYPED(pack_columns)(dst + q * kc, nr, job->b + p + (j + q) * job->ldb, job->ldb, width, kc);
     }
   }
 }
 
-/* Rows i .. i + rows - 1 of op(a), at most mr, as one panel whose rows are filled up to whole
- * registers; its stride is returned. */
-static size_t TYPED(pack_a)(REAL *dst, const TYPED(block) * bl, size_t i, size_t rows)
+/* Rows i .. i + rows - 1 of op(a), at most mr, columns p .. p + kc - 1 of it, as one panel whose
+ * rows are filled up to whole registers. */
+static void TYPED(pack_a)(REAL *dst, const TYPED(job) * job, size_t i, size_t rows, size_t p,
+                          size_t kc)
 {
-  const size_t stride = round_up(rows, bl->ks->len);
-  if (bl->ta == MRL_TRANS) {
-    TYPED(pack_columns)(dst, stride, bl->a + bl->p0 + i * bl->lda, bl->lda, rows, bl->kc);
+  const size_t stride = round_up(rows, job->ks->len);
+  if (job->ta == MRL_TRANS) {
+    TYPED(pack_columns)(dst, stride, job->a + p + i * job->lda, job->lda, rows, kc);
   } else {
-    TYPED(pack_rows)(dst, stride, bl->a + i + bl->p0 * bl->lda, bl->lda, rows, bl->kc);
+    TYPED(pack_rows)(dst, stride, job->a + i + p * job->lda, job->lda, rows, kc);
   }
-  return stride;
 }
 
 /*
- * Rows i .. i + rows - 1 (at most MC) of c by the panels q0 .. q1 - 1 of b. Where a lies as the
+ * Rows of c (at most MC) by columns of c (packed in b), over p .. p + kc - 1. Where a lies as the
  * kernel wants it and few columns would share the cost of packing, it is read in place.
  */
-static void TYPED(multiply_rows)(const TYPED(block) * bl, REAL *pack, size_t i, size_t rows,
-                                 size_t q0, size_t q1)
+static void TYPED(multiply_block)(const TYPED(job) * job, REAL *pack, const REAL *b, range rows,
+                                  range cols, size_t p, size_t kc)
 {
-  const TYPED(kernels) *ks = bl->ks;
-  const size_t mr = ks->mr, nr = ks->nr, kc = bl->kc;
-  const int in_place = bl->ta == MRL_NO_TRANS && q1 - q0 <= IN_PLACE_PANELS;
-  const size_t whole = in_place ? rows - rows % ks->len : 0; /* rows not to be packed */
-  for (size_t r = 0; r < rows; r += mr) {
-    const size_t height = min_size(mr, rows - r);
+  const TYPED(kernels) *ks = job->ks;
+  const size_t n_rows = rows.end - rows.begin;
+  const int in_place = job->ta == MRL_NO_TRANS && cols.end - cols.begin <= IN_PLACE_PANELS * ks->nr;
+  const size_t whole = in_place ? n_rows - n_rows % ks->len : 0; /* rows not to be packed */
+  for (size_t r = 0; r < n_rows; r += ks->mr) {
+    const size_t height = min_size(ks->mr, n_rows - r);
     if (r + height > whole) {
-      TYPED(pack_a)(pack + r * kc, bl, i + r, height);
+      TYPED(pack_a)(pack + r * kc, job, rows.begin + r, height, p, kc);
     }
   }
-  for (size_t q = q0; q < q1; q++) {
-    const size_t j = bl->j0 + q * nr, cols = min_size(nr, bl->nj - q * nr);
-    for (size_t r = 0; r < rows; r += mr) {
-      const size_t height = min_size(mr, rows - r);
+  for (size_t j = cols.begin; j < cols.end; j += ks->nr) {
+    for (size_t r = 0; r < n_rows; r += ks->mr) {
+      const size_t i = rows.begin + r, height = min_size(ks->mr, n_rows - r);
       const int packed = r + height > whole;
       const TYPED(tile) t = {
-          .a = packed ? pack + r * kc : bl->a + i + r + bl->p0 * bl->lda,
-          .lda = packed ? round_up(height, ks->len) : bl->lda,
-          .b = bl->pack_b + q * nr * kc,
-          .ldb = nr,
-          .c = bl->c + (i + r) * bl->row_step + j * bl->col_step,
-          .row_step = bl->row_step,
-          .col_step = bl->col_step,
+          .a = packed ? pack + r * kc : job->a + i + p * job->lda,
+          .lda = packed ? round_up(height, ks->len) : job->lda,
+          .b = b + (j - cols.begin) * kc,
+          .ldb = ks->nr,
+          .c = job->c + i * job->row_step + j * job->col_step,
+          .row_step = job->row_step,
+          .col_step = job->col_step,
           .rows = height,
-          .cols = cols,
+          .cols = min_size(ks->nr, cols.end - j),
           .kc = kc,
-          .load = bl->load,
+          .load = job->accumulate || p > 0,
       };
       TYPED(run_tile)(ks, &t);
     }
   }
 }
 
-/* The rectangle of the block that falls to one thread. */
-static void TYPED(multiply)(const TYPED(block) * bl, size_t part, size_t parts)
+/* A rectangle of c over a range of k: what one thread does. */
+static void TYPED(multiply)(const TYPED(job) * job, size_t thread, range rows, range cols,
+                            range span)
 {
-  const size_t mr = bl->ks->mr, nr = bl->ks->nr;
-  const size_t row_panels = (bl->mi + mr - 1) / mr, col_panels = (bl->nj + nr - 1) / nr;
-  const size_t across = threads_across_rows(row_panels, col_panels, mr, nr, parts);
-  const size_t down = parts / across, x = part % across, y = part / across;
-  if (y >= down) {
-    return; /* parts is not across * down: this one is left over */
-  }
-  const size_t end = min_size(row_panels * (x + 1) / across * mr, bl->mi);
-  const size_t q0 = col_panels * y / down, q1 = col_panels * (y + 1) / down;
-  const size_t mc = MC_BYTES / sizeof(REAL) / mr * mr;
-  for (size_t r = row_panels * x / across * mr; r < end && q0 < q1; r += mc) {
-    TYPED(multiply_rows)
-    (bl, bl->pack_a + part * bl->a_size, bl->i0 + r, min_size(mc, end - r), q0, q1);
+  REAL *pack_a = job->pack_a + thread * job->a_size, *pack_b = job->pack_b + thread * job->b_size;
+  const size_t mc = MC_BYTES / sizeof(REAL) / job->ks->mr * job->ks->mr;
+  const size_t kc = even_part(span.end - span.begin, KC);
+  for (size_t j = cols.begin; j < cols.end; j += NC) {
+    const range some_cols = {j, min_size(j + NC, cols.end)};
+    for (size_t p = span.begin; p < span.end; p += kc) {
+      const size_t depth = min_size(kc, span.end - p);
+      TYPED(pack_b)(pack_b, job, p, depth, j, some_cols.end - j);
+      for (size_t i = rows.begin; i < rows.end; i += mc) {
+        const range some_rows = {i, min_size(i + mc, rows.end)};
+        TYPED(multiply_block)(job, pack_a, pack_b, some_rows, some_cols, p, depth);
+      }
+    }
   }
 }
 
-/* A small b is packed by one thread: a barrier costs more. */
-static void TYPED(run_block)(const TYPED(block) * bl, int threads)
+/* The rectangle that falls to a thread: the threads form a grid over the tiles. */
+static void TYPED(share)(const TYPED(job) * job, range rows, range cols, range span, size_t thread,
+                         size_t threads)
 {
-  const int packed_alone = bl->new_b && (threads == 1 || bl->nj * bl->kc <= PACK_ALONE);
-  if (packed_alone) {
-    TYPED(pack_b)(bl, 0, 1);
+  const size_t mr = job->ks->mr, nr = job->ks->nr;
+  const size_t across = threads_across_rows(rows, cols, mr, nr, threads);
+  const size_t down = threads / across;
+  if (thread < across * down) { /* else the grid has no place for this one */
+    const range mine = part_of(rows, mr, thread % across, across);
+    TYPED(multiply)(job, thread, mine, part_of(cols, nr, thread / across, down), span);
   }
+}
+
+static void TYPED(run_region)(const TYPED(job) * job, range rows, range cols, range span,
+                              int threads)
+{
 #ifdef _OPENMP
   if (threads > 1) {
 #pragma omp parallel num_threads(threads)
-    {
-      const size_t part = (size_t)omp_get_thread_num(), parts = (size_t)omp_get_num_threads();
-      if (bl->new_b && !packed_alone) {
-        TYPED(pack_b)(bl, part, parts);
-#pragma omp barrier
-      }
-      TYPED(multiply)(bl, part, parts);
-    }
+    TYPED(share)
+    (job, rows, cols, span, (size_t)omp_get_thread_num(), (size_t)omp_get_num_threads());
     return;
   }
 #endif
-  TYPED(multiply)(bl, 0, 1);
+  (void)threads;
+  TYPED(multiply)(job, 0, rows, cols, span);
 }
 
 /* The packed matrices over an arena; sizes that serve every instruction set. */
-static void TYPED(carve)(mrl_arena *arena, TYPED(block) * bl, size_t m, size_t n, size_t k,
+static void TYPED(carve)(mrl_arena *arena, TYPED(job) * job, size_t m, size_t n, size_t k,
                          int threads)
 {
-  const size_t kc = even_part(k, KC);
+  const size_t kc = min_size(k, KC);
   const size_t mc = min_size(MC_BYTES / sizeof(REAL), round_up(m, 64 / sizeof(REAL)));
-  bl->a_size = round_up(kc * mc, MRL_ALIGN / sizeof(REAL));
-  bl->pack_b = MRL_TAKE(arena, REAL, kc * round_up(min_size(n, NC), NR_MAX));
-  bl->pack_a = MRL_TAKE(arena, REAL, bl->a_size * (size_t)threads);
+  job->a_size = round_up(kc * mc, MRL_ALIGN / sizeof(REAL));
+  job->b_size = round_up(kc * round_up(min_size(n, NC), NR_MAX), MRL_ALIGN / sizeof(REAL));
+  job->pack_a = MRL_TAKE(arena, REAL, job->a_size * (size_t)threads);
+  job->pack_b = MRL_TAKE(arena, REAL, job->b_size * (size_t)threads);
 }
 
+/* For the instruction set with the smallest registers, which takes the most threads. */
 static size_t TYPED(scratch)(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
 {
   if (m == 0 || n == 0 || k == 0) {
@@ -302,23 +307,23 @@ static size_t TYPED(scratch)(size_t m, size_t n, size_t k, const mrl_ctx *ctx)
   }
   const int flip = better_flipped(m, n, k, 64 / sizeof(REAL));
   mrl_arena arena = mrl_arena_measure();
-  TYPED(block) bl;
-  TYPED(carve)(&arena, &bl, flip ? n : m, flip ? m : n, k, threads_for(m, n, k, ctx));
+  TYPED(job) job;
+  TYPED(carve)(&arena, &job, flip ? n : m, flip ? m : n, k, threads_for(m, n, k, 16, ctx));
   return arena.failed ? SIZE_MAX : arena.used;
 }
 
 /* c' = op(b)' op(a)' instead. */
-static void TYPED(flip)(TYPED(block) * bl)
+static void TYPED(flip)(TYPED(job) * job)
 {
-  const TYPED(block) old = *bl;
-  bl->a = old.b;
-  bl->lda = old.ldb;
-  bl->ta = old.tb == MRL_TRANS ? MRL_NO_TRANS : MRL_TRANS;
-  bl->b = old.a;
-  bl->ldb = old.lda;
-  bl->tb = old.ta == MRL_TRANS ? MRL_NO_TRANS : MRL_TRANS;
-  bl->row_step = old.col_step;
-  bl->col_step = old.row_step;
+  const TYPED(job) old = *job;
+  job->a = old.b;
+  job->lda = old.ldb;
+  job->ta = old.tb == MRL_TRANS ? MRL_NO_TRANS : MRL_TRANS;
+  job->b = old.a;
+  job->ldb = old.lda;
+  job->tb = old.ta == MRL_TRANS ? MRL_NO_TRANS : MRL_TRANS;
+  job->row_step = old.col_step;
+  job->col_step = old.row_step;
 }
 
 static void TYPED(clear)(REAL *c, size_t ldc, size_t m, size_t n)
@@ -328,51 +333,51 @@ static void TYPED(clear)(REAL *c, size_t ldc, size_t m, size_t n)
   }
 }
 
-/* Block after block, polling in between. */
-static void TYPED(run_blocks)(TYPED(block) * bl, size_t m, size_t n, size_t k, int accumulate,
-                              int threads, const mrl_ctx *ctx)
+/* Region after region, each of them short enough, polling in between. */
+static void TYPED(run_regions)(const TYPED(job) * job, size_t m, size_t n, size_t k, int threads,
+                               const mrl_ctx *ctx)
 {
-  const size_t kc = even_part(k, KC), nc = even_part(n, NC);
+  const double most = region_flops(job->ks->len * sizeof(REAL), threads) / 2;
+  const size_t width = min_size(n, REGION_COLUMNS), kc = min_size(k, KC);
+  const size_t height = units_within(most / ((double)width * (double)kc), job->ks->mr, m);
+  const size_t depth = units_within(most / ((double)width * (double)height), KC, k);
   double work = 0;
-  for (bl->j0 = 0; bl->j0 < n; bl->j0 += nc) {
-    bl->nj = min_size(nc, n - bl->j0);
-    for (bl->p0 = 0; bl->p0 < k; bl->p0 += kc) {
-      bl->kc = min_size(kc, k - bl->p0);
-      bl->load = accumulate || bl->p0 > 0;
-      const size_t rows = round_up(even_part(m, REGION_FLOPS / (2 * bl->nj * bl->kc)), bl->ks->mr);
-      for (bl->i0 = 0; bl->i0 < m; bl->i0 += rows) {
-        bl->mi = min_size(rows, m - bl->i0);
-        bl->new_b = bl->i0 == 0;
-        work = poll_after(work, 2.0 * (double)bl->mi * (double)bl->nj * (double)bl->kc, ctx);
-        TYPED(run_block)(bl, threads);
+  for (size_t j = 0; j < n; j += width) {
+    const range cols = {j, min_size(j + width, n)};
+    for (size_t i = 0; i < m; i += height) {
+      const range rows = {i, min_size(i + height, m)};
+      for (size_t p = 0; p < k; p += depth) {
+        const range span = {p, min_size(p + depth, k)};
+        work = poll_after(work, (double)(span.end - p) * (double)height * (double)width, most, ctx);
+        TYPED(run_region)(job, rows, cols, span, threads);
       }
     }
   }
 }
 
-/* The product as a whole; bl holds the kernels and the matrices. */
-static mrl_status TYPED(product)(TYPED(block) * bl, size_t m, size_t n, size_t k, int accumulate,
-                                 void *scratch, const mrl_ctx *ctx)
+/* The product as a whole; job holds the kernels and the matrices. */
+static mrl_status TYPED(product)(TYPED(job) * job, size_t m, size_t n, size_t k, void *scratch,
+                                 const mrl_ctx *ctx)
 {
   if (m == 0 || n == 0 || k == 0) {
-    if (!accumulate && m > 0) {
-      TYPED(clear)(bl->c, bl->col_step, m, n);
+    if (!job->accumulate && m > 0) {
+      TYPED(clear)(job->c, job->col_step, m, n);
     }
     return MRL_OK;
   }
   mrl_arena arena = mrl_arena_over(scratch, TYPED(scratch)(m, n, k, ctx));
   if (better_flipped(m, n, k, 64 / sizeof(REAL))) {
-    TYPED(flip)(bl);
+    TYPED(flip)(job);
     const size_t rows = n;
     n = m;
     m = rows;
   }
-  const int threads = threads_for(m, n, k, ctx);
-  TYPED(carve)(&arena, bl, m, n, k, threads);
+  const int threads = threads_for(m, n, k, job->ks->len * sizeof(REAL), ctx);
+  TYPED(carve)(&arena, job, m, n, k, threads);
   if (!scratch || arena.failed) {
     return MRL_NO_MEMORY;
   }
-  TYPED(run_blocks)(bl, m, n, k, accumulate, threads, ctx);
+  TYPED(run_regions)(job, m, n, k, threads, ctx);
   return MRL_OK;
 }
 

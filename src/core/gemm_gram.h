@@ -1,20 +1,25 @@
 /*
- * Crossproducts over n, the last part of gemm.c: KC rows of all columns at a time are packed (read
- * once, in order) into panels of mr columns; a panel serves as a as it is, and a slice of nr of its
- * columns as b. Only tiles that touch the upper triangle are computed.
+ * Crossproducts over n, the last part of gemm.c: KC rows at a time are packed (read once, in order)
+ * into panels of mr columns; a panel serves as a as it is, and a slice of nr of its columns as b.
+ * Only tiles that touch the upper triangle are computed. The threads share out the tiles and each
+ * packs the columns that it needs: much of them is packed twice, but no thread waits for another
+ * before the end.
  */
 
-/* What a parallel region computes: some of the tiles, over some rows. */
 typedef struct {
   const kernels_d *ks;
   const mrl_columns *columns;
   double *g;
-  double *pack;          /* blocks of KC rows, each round_up(p, 8) wide, panel after panel */
-  size_t first, count;   /* rows */
-  size_t stage;          /* rows packed at a time, a multiple of KC */
-  size_t tile0, n_tiles; /* of the tiles in the order of gram_tiles(); tile0 > 0: all is packed */
-  int load;              /* add to g */
-} gram_block;
+  double *pack; /* KC rows, round_up(p, 8) wide, for each thread: panel after panel */
+  size_t pack_size;
+  int accumulate;
+} gram_job;
+
+/* A part of the tiles, in the order of gram_walk(), and the columns that they need. */
+typedef struct {
+  size_t lo, hi;
+  range columns; /* from the first column of a panel */
+} gram_part;
 
 /* dst[r * stride + 0..3] = 4 columns, shifted and scaled, rows first .. first + kc - 1. No multiply
  * feeds an add here, so that nothing can be fused and all paths round alike. */
@@ -71,37 +76,37 @@ static size_t gram_stride(const kernels_d *ks, size_t p, size_t panel)
   return round_up(min_size(ks->mr, p - panel * ks->mr), unit);
 }
 
-/* The share of one thread in packing kc rows. */
-static void gram_pack(const gram_block *bl, double *pack, size_t first, size_t kc, size_t part,
-                      size_t parts)
+static void gram_pack(const gram_job *job, double *pack, range columns, size_t first, size_t kc)
 {
-  const size_t mr = bl->ks->mr, p = bl->columns->p;
-  const size_t last = (p - 1) / mr, fours = (last * mr + gram_stride(bl->ks, p, last)) / 4;
-  for (size_t f = fours * part / parts; f < fours * (part + 1) / parts; f++) {
-    const size_t j = f * 4, panel = j / mr, stride = gram_stride(bl->ks, p, panel);
-    double *dst = pack + panel * mr * kc + j % mr;
-    if (j + 4 <= p) {
-      gram_pack_four(dst, stride, bl->columns, j, first, kc);
-    } else {
-      for (size_t i = 0; i < 4; i++) {
-        gram_pack_one(dst + i, stride, bl->columns, j + i, first, kc);
+  const size_t mr = job->ks->mr, p = job->columns->p;
+  for (size_t panel = columns.begin / mr; panel * mr < columns.end; panel++) {
+    const size_t stride = gram_stride(job->ks, p, panel);
+    for (size_t i = 0; i < stride; i += 4) {
+      const size_t j = panel * mr + i;
+      double *dst = pack + panel * mr * kc + i;
+      if (j + 4 <= p) {
+        gram_pack_four(dst, stride, job->columns, j, first, kc);
+      } else {
+        for (size_t c = 0; c < 4; c++) {
+          gram_pack_one(dst + c, stride, job->columns, j + c, first, kc);
+        }
       }
     }
   }
 }
 
 /* Row panel i by slice q of kc packed rows. */
-static void gram_tile(const gram_block *bl, const double *pack, size_t kc, size_t i, size_t q,
+static void gram_tile(const gram_job *job, const double *pack, size_t kc, size_t i, size_t q,
                       int load)
 {
-  const size_t mr = bl->ks->mr, nr = bl->ks->nr, p = bl->columns->p;
+  const size_t mr = job->ks->mr, nr = job->ks->nr, p = job->columns->p;
   const size_t j = q * nr, b_panel = j / mr;
   const tile_d t = {
       .a = pack + i * mr * kc,
-      .lda = gram_stride(bl->ks, p, i),
+      .lda = gram_stride(job->ks, p, i),
       .b = pack + b_panel * mr * kc + j % mr,
-      .ldb = gram_stride(bl->ks, p, b_panel),
-      .c = bl->g + i * mr + j * p,
+      .ldb = gram_stride(job->ks, p, b_panel),
+      .c = job->g + i * mr + j * p,
       .row_step = 1,
       .col_step = p,
       .rows = min_size(mr, p - i * mr),
@@ -109,35 +114,38 @@ static void gram_tile(const gram_block *bl, const double *pack, size_t kc, size_
       .kc = kc,
       .load = load,
   };
-  run_tile_d(bl->ks, &t);
+  run_tile_d(job->ks, &t);
 }
 
 /*
  * Walks over the tiles that touch the upper triangle, in an order in which a slice of b serves all
- * row panels of a block, and the block all slices; computes the tiles lo .. hi - 1 of it.
+ * row panels of a block, and the block all slices. Computes the tiles of the part from kc packed
+ * rows; with pack NULL it only notes which columns the part needs.
  */
-static void gram_tiles(const gram_block *bl, const double *pack, size_t kc, size_t lo, size_t hi,
-                       int load)
+static void gram_walk(const gram_job *job, gram_part *part, const double *pack, size_t kc, int load)
 {
-  const size_t mr = bl->ks->mr, nr = bl->ks->nr, p = bl->columns->p;
+  const size_t mr = job->ks->mr, nr = job->ks->nr, p = job->columns->p;
   const size_t block = MC_BYTES / sizeof(double) / mr;
-  const size_t row_panels = (p + mr - 1) / mr, slices = (p + nr - 1) / nr;
   size_t seen = 0;
-  for (size_t i0 = 0; i0 < row_panels && seen < hi; i0 += block) {
-    for (size_t q = i0 * mr / nr; q < slices && seen < hi; q++) {
+  for (size_t i0 = 0; i0 * mr < p && seen < part->hi; i0 += block) {
+    for (size_t q = i0 * mr / nr; q * nr < p && seen < part->hi; q++) {
       const size_t diagonal = q * nr / mr; /* the last row panel that is not all below */
       const size_t count = min_size(i0 + block, diagonal + 1) - i0;
-      for (size_t i = 0; i < count && seen + count > lo; i++) {
-        if (seen + i >= lo && seen + i < hi) {
-          gram_tile(bl, pack, kc, i0 + i, q, load);
-        }
+      const size_t lo = part->lo > seen ? part->lo - seen : 0;
+      const size_t hi = min_size(count, part->hi - seen);
+      if (!pack && lo < hi) {
+        part->columns.begin = min_size(part->columns.begin, i0 * mr);
+        part->columns.end = max_size(part->columns.end, min_size((q + 1) * nr, p));
+      }
+      for (size_t i = lo; pack && i < hi; i++) {
+        gram_tile(job, pack, kc, i0 + i, q, load);
       }
       seen += count;
     }
   }
 }
 
-/* How many tiles gram_tiles() has: slice q meets the row panels 0 .. q * nr / mr. */
+/* How many tiles gram_walk() has: slice q meets the row panels 0 .. q * nr / mr. */
 static size_t gram_n_tiles(const kernels_d *ks, size_t p)
 {
   size_t n = 0;
@@ -147,68 +155,68 @@ static size_t gram_n_tiles(const kernels_d *ks, size_t p)
   return n;
 }
 
-/* All threads wait for each other; nothing outside of a parallel region. */
-static void gram_wait(void)
+/* What one thread does: its part of the tiles, over all the rows. */
+static void gram_share(const gram_job *job, range rows, range tiles, int load, size_t thread,
+                       size_t threads)
 {
-#ifdef _OPENMP
-#pragma omp barrier
-#endif
-}
-
-/* The share of one thread in the block. */
-static void gram_share(const gram_block *bl, size_t part, size_t parts)
-{
-  const size_t width = round_up(bl->columns->p, 8);
-  const size_t lo = bl->tile0 + bl->n_tiles * part / parts;
-  const size_t hi = bl->tile0 + bl->n_tiles * (part + 1) / parts;
-  for (size_t r = 0; r < bl->count; r += bl->stage) {
-    const size_t rows = min_size(bl->stage, bl->count - r);
-    if (r > 0) {
-      gram_wait(); /* until nobody reads what was packed before */
-    }
-    if (bl->tile0 == 0) {
-      for (size_t s = 0; s < rows; s += KC) {
-        gram_pack(bl, bl->pack + s * width, bl->first + r + s, min_size(KC, rows - s), part, parts);
-      }
-      gram_wait();
-    }
-    for (size_t s = 0; s < rows; s += KC) {
-      gram_tiles(bl, bl->pack + s * width, min_size(KC, rows - s), lo, hi, bl->load || r + s > 0);
-    }
+  double *pack = job->pack + thread * job->pack_size;
+  const range mine = part_of(tiles, 1, thread, threads);
+  gram_part part = {mine.begin, mine.end, {SIZE_MAX, 0}};
+  gram_walk(job, &part, NULL, 0, 0);
+  if (part.lo == part.hi) {
+    return;
+  }
+  for (size_t r = rows.begin; r < rows.end; r += KC) {
+    const size_t kc = min_size(KC, rows.end - r);
+    gram_pack(job, pack, part.columns, r, kc);
+    gram_walk(job, &part, pack, kc, load || r > rows.begin);
   }
 }
 
-static void gram_run(const gram_block *bl, int threads)
+static void gram_run(const gram_job *job, range rows, range tiles, int load, int threads)
 {
 #ifdef _OPENMP
   if (threads > 1) {
 #pragma omp parallel num_threads(threads)
-    gram_share(bl, (size_t)omp_get_thread_num(), (size_t)omp_get_num_threads());
+    gram_share(job, rows, tiles, load, (size_t)omp_get_thread_num(), (size_t)omp_get_num_threads());
     return;
   }
 #endif
   (void)threads;
-  gram_share(bl, 0, 1);
+  gram_share(job, rows, tiles, load, 0, 1);
 }
 
-/* Rows packed at a time: one thread has no need to pack more than the cache likes. */
-static size_t gram_stage(size_t p, const mrl_ctx *ctx)
+/* All rows, region after region: many blocks of rows, or one with a part of the tiles. */
+static void gram_regions(const gram_job *job, range rows, int threads, double row_flops,
+                         const mrl_ctx *ctx)
 {
-  const size_t block_bytes = KC * round_up(p, 8) * sizeof(double);
-  return ctx->n_threads > 1 && block_bytes < STAGE_BYTES ? STAGE_BYTES / block_bytes * KC : KC;
+  const double most = region_flops(job->ks->len * sizeof(double), threads);
+  const size_t height = units_within(most / row_flops, KC, rows.end - rows.begin);
+  const size_t tiles = gram_n_tiles(job->ks, job->columns->p);
+  const double row_tile_flops = row_flops / (double)tiles;
+  const size_t width = units_within(most / row_tile_flops / (double)height, 1, tiles);
+  double work = 0;
+  for (size_t r = rows.begin; r < rows.end; r += height) {
+    const range some_rows = {r, min_size(r + height, rows.end)};
+    for (size_t t = 0; t < tiles; t += width) {
+      const range some_tiles = {t, min_size(t + width, tiles)};
+      work = poll_after(work, row_tile_flops * (double)height * (double)width, most, ctx);
+      gram_run(job, some_rows, some_tiles, job->accumulate || r > rows.begin, threads);
+    }
+  }
 }
 
-static void gram_carve(mrl_arena *arena, gram_block *bl, size_t p, const mrl_ctx *ctx)
+static void gram_carve(mrl_arena *arena, gram_job *job, size_t p, int threads)
 {
-  bl->stage = gram_stage(p, ctx);
-  bl->pack = MRL_TAKE(arena, double, bl->stage *round_up(p, 8));
+  job->pack_size = KC * round_up(p, 8);
+  job->pack = MRL_TAKE(arena, double, job->pack_size *(size_t)threads);
 }
 
 size_t mrl_gram_scratch(size_t p, const mrl_ctx *ctx)
 {
   mrl_arena arena = mrl_arena_measure();
-  gram_block bl;
-  gram_carve(&arena, &bl, p, ctx);
+  gram_job job;
+  gram_carve(&arena, &job, p, ctx->n_threads);
   return arena.failed ? SIZE_MAX : arena.used;
 }
 
@@ -230,31 +238,6 @@ static void gram_mirror(double *g, size_t p, const mrl_ctx *ctx)
   }
 }
 
-/* All rows, in regions of REGION_FLOPS: many stages of few tiles, or a part of the tiles of one. */
-static void gram_regions(gram_block *bl, size_t first, size_t count, int accumulate,
-                         const mrl_ctx *ctx)
-{
-  const size_t p = bl->columns->p, tiles = gram_n_tiles(bl->ks, p);
-  /* Packing a column takes about as long as 16 columns more would. */
-  const double row_flops = 2.0 * (double)(tiles * bl->ks->mr * bl->ks->nr) + 32.0 * (double)p;
-  const double stages = (double)REGION_FLOPS / row_flops / (double)bl->stage;
-  const size_t rows = (stages < 1 ? 1 : (size_t)stages) * bl->stage;
-  const size_t chunks = stages < 1 ? (size_t)(1 / stages) + 1 : 1;
-  const int threads = threads_for_flops(row_flops * (double)min_size(count, bl->stage), ctx);
-  double work = 0;
-  for (size_t r = 0; r < count; r += rows) {
-    bl->first = first + r;
-    bl->count = min_size(rows, count - r);
-    bl->load = accumulate || r > 0;
-    for (size_t chunk = 0; chunk < chunks; chunk++) {
-      bl->tile0 = tiles * chunk / chunks;
-      bl->n_tiles = tiles * (chunk + 1) / chunks - bl->tile0;
-      work = poll_after(work, row_flops * (double)bl->count / (double)chunks, ctx);
-      gram_run(bl, threads);
-    }
-  }
-}
-
 mrl_status mrl_gram(double *g, const mrl_columns *columns, size_t first, size_t count,
                     int accumulate, void *scratch, mrl_isa isa, const mrl_ctx *ctx)
 {
@@ -268,13 +251,19 @@ mrl_status mrl_gram(double *g, const mrl_columns *columns, size_t first, size_t 
     }
     return MRL_OK;
   }
-  gram_block bl = {.ks = kernels_for_d(isa), .columns = columns, .g = g};
+  gram_job job = {.columns = columns, .g = g, .accumulate = accumulate};
+  job.ks = kernels_for_d(isa);
   mrl_arena arena = mrl_arena_over(scratch, mrl_gram_scratch(p, ctx));
-  gram_carve(&arena, &bl, p, ctx);
+  gram_carve(&arena, &job, p, ctx->n_threads);
   if (!scratch || arena.failed) {
     return MRL_NO_MEMORY;
   }
-  gram_regions(&bl, first, count, accumulate, ctx);
+  /* Packing a column takes about as long as 16 columns more would. */
+  const double row_flops = (double)p * (double)(p + 32);
+  const range rows = {first, first + count};
+  const int threads =
+      threads_for_flops(row_flops * (double)count, job.ks->len * sizeof(double), ctx);
+  gram_regions(&job, rows, threads, row_flops, ctx);
   gram_mirror(g, p, ctx);
   return MRL_OK;
 }
