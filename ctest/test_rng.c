@@ -78,6 +78,32 @@ static void test_bulk(void)
   CHECK(mrl_rng_u64(&a) == mrl_rng_u64(&b));
 }
 
+/* Genotypes in bulk: across some 12 ties in the first 16 bits (2^-15 each), from all four places in
+ * a block, and in lengths around those that are drawn together. */
+static void test_bulk_genotype(void)
+{
+  enum { N = 400000 };
+  static double bulk[N];
+  const double p[] = {.3, 0, 1, .2 / 65536};
+  for (int k = 0; k < 4; k++) {
+    mrl_rng a = stream(13), b = stream(13);
+    for (int skip = 0; skip < k; skip++) {
+      CHECK(mrl_rng_u32(&a) == mrl_rng_u32(&b));
+    }
+    const size_t lengths[] = {N, 255, 256, 257, 1023, 1, 0, 2048};
+    for (int round = 0; round < 8; round++) {
+      const size_t n = lengths[round];
+      size_t same = 0;
+      mrl_rng_fill_genotype(&a, bulk, p[k], n);
+      for (size_t i = 0; i < n; i++) {
+        same += bulk[i] == mrl_rng_genotype(&b, p[k]);
+      }
+      CHECK(same == n);
+    }
+    CHECK(mrl_rng_u64(&a) == mrl_rng_u64(&b));
+  }
+}
+
 /* Distribution functions of the laws tested. */
 static double cdf_uniform(double x)
 {
@@ -374,6 +400,7 @@ int main(void)
   test_known_answers();
   test_layout();
   test_bulk();
+  test_bulk_genotype();
   test_continuous();
   test_kolmogorov();
   test_normal_tail();

@@ -1,6 +1,7 @@
 #include "rng.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "rng_ziggurat.h"
 
@@ -153,6 +154,22 @@ static double exact_log(double x)
   return e * log2_high + (2 * s + (2 * s * series + e * log2_low));
 }
 
+static const double inverse_factorial[] = {1.0,
+                                           1.0,
+                                           1.0 / 2,
+                                           1.0 / 6,
+                                           1.0 / 24,
+                                           1.0 / 120,
+                                           1.0 / 720,
+                                           1.0 / 5040,
+                                           1.0 / 40320,
+                                           1.0 / 362880,
+                                           1.0 / 3628800,
+                                           1.0 / 39916800,
+                                           1.0 / 479001600,
+                                           1.0 / 6227020800,
+                                           1.0 / 87178291200};
+
 /* exp(x), x <= 0, to 2 ulp; 0 below -745. x = k log(2) + r, |r| < .347, and the Taylor series. */
 static double exact_exp(double x)
 {
@@ -161,9 +178,9 @@ static double exact_exp(double x)
   }
   const int k = (int)(x * 0x1.71547652b82fep+0 - 0.5);
   const double r = (x - k * 0x1.62e42feep-1) - k * 0x1.a39ef35793c76p-33;
-  double series = 1;
-  for (int i = 14; i >= 1; i--) {
-    series = 1 + series * r / i;
+  double series = inverse_factorial[14];
+  for (int i = 13; i >= 0; i--) {
+    series = inverse_factorial[i] + series * r;
   }
   return ldexp(series, k);
 }
@@ -297,12 +314,47 @@ void mrl_rng_fill_normal(mrl_rng *rng, double *out, size_t n)
   *rng = local;
 }
 
+/* Words that are drawn before any is used; a constant, so that compilers vectorise the loop. */
+enum { GENOTYPE_WORDS = 256 };
+
+/* As many genotypes from as many words, if none is tied; else returns 0 and out is not valid. The
+ * stream must stand between two blocks. */
+static int fill_untied(mrl_rng *rng, double *out, uint32_t head)
+{
+  uint32_t words[GENOTYPE_WORDS], tied = 0;
+  mrl_rng ahead = *rng;
+  for (size_t i = 0; i < GENOTYPE_WORDS; i += 4) {
+    next_block(&ahead);
+    memcpy(words + i, ahead.block, sizeof ahead.block);
+  }
+  for (size_t i = 0; i < GENOTYPE_WORDS; i++) {
+    const uint32_t first = words[i] >> 16, second = words[i] & 0xffff;
+    tied |= (first == head) | (second == head);
+    out[i] = (double)(int)((first < head) + (second < head));
+  }
+  if (tied) {
+    return 0;
+  }
+  ahead.used = 4;
+  *rng = ahead;
+  return 1;
+}
+
 void mrl_rng_fill_genotype(mrl_rng *rng, double *out, double p, size_t n)
 {
   const allele_odds odds = odds_of(p);
   mrl_rng local = *rng;
-  for (size_t i = 0; i < n; i++) {
-    out[i] = next_alleles(&local, &odds, &odds);
+  size_t i = 0;
+  while (i < n) {
+    const size_t most = n - i < GENOTYPE_WORDS ? n - i : GENOTYPE_WORDS;
+    if (most == GENOTYPE_WORDS && local.used == 4 && fill_untied(&local, out + i, odds.head)) {
+      i += most;
+      continue;
+    }
+    /* One at a time past the tie, and until the stream stands between two blocks again. */
+    for (const size_t end = i + most; i < end || (i < n && local.used != 4); i++) {
+      out[i] = next_alleles(&local, &odds, &odds);
+    }
   }
   *rng = local;
 }

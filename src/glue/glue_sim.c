@@ -1,0 +1,59 @@
+/* Simulators. */
+#include "glue.h"
+
+#include "../core/sim_contextual.h"
+
+/* A list of `count` vectors of n doubles in slot i, and their addresses. */
+static double **list_columns(SEXP list, int i, size_t count, R_xlen_t n)
+{
+  SEXP columns = Rf_allocVector(VECSXP, (R_xlen_t)count);
+  SET_VECTOR_ELT(list, i, columns);
+  double **at = glue_scratch(count * sizeof *at);
+  for (size_t j = 0; j < count; j++) {
+    SEXP column = Rf_allocVector(REALSXP, n);
+    SET_VECTOR_ELT(columns, (R_xlen_t)j, column);
+    at[j] = REAL(column);
+  }
+  return at;
+}
+
+SEXP C_sim_contextual(SEXP settings)
+{
+  static const char *const names[] = {"x", "rest", "context", "genotype", "context_std", "u",
+                                      "v", "e",    "maf",     "pi",       "alpha",       "linkage"};
+  const mrl_sim_contextual_settings s = {
+      .n = (size_t)glue_item_int(settings, "n"),
+      .n_snp = (size_t)glue_item_int(settings, "n_snp"),
+      .seed = glue_item_seed(settings),
+      .maf_low = glue_item_dbl(settings, "maf_low"),
+      .maf_high = glue_item_dbl(settings, "maf_high"),
+      .pi_sd = glue_item_dbl(settings, "pi_sd"),
+      .alpha_mean = glue_item_dbl(settings, "alpha_mean"),
+      .alpha_sd = glue_item_dbl(settings, "alpha_sd"),
+      .confounding = glue_item_dbl(settings, "confounding"),
+      .linkage = glue_item_dbl(settings, "linkage"),
+      .use_context = glue_item_lgl(settings, "use_context"),
+      .gamma = glue_dbl(glue_item(settings, "gamma"), MRL_N_CONTEXT, "gamma"),
+      .zeta = glue_dbl(glue_item(settings, "zeta"), MRL_N_CONTEXT, "zeta"),
+  };
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
+  const R_xlen_t n = (R_xlen_t)s.n, n_snp = (R_xlen_t)s.n_snp;
+  SEXP value = PROTECT(glue_list(names, 12));
+  mrl_sim_contextual out;
+  out.x = glue_list_dbl(value, 0, n);
+  out.rest = glue_list_dbl(value, 1, n);
+  out.context = list_columns(value, 2, MRL_N_CONTEXT, n);
+  out.genotype = list_columns(value, 3, s.n_snp, n);
+  out.context_std = glue_list_matrix(value, 4, s.n, MRL_N_CONTEXT);
+  out.u = glue_list_dbl(value, 5, n);
+  out.v = glue_list_dbl(value, 6, n);
+  out.e = glue_list_dbl(value, 7, n);
+  out.maf = glue_list_dbl(value, 8, n_snp);
+  out.pi = glue_list_dbl(value, 9, n_snp);
+  out.alpha = glue_list_dbl(value, 10, n_snp);
+  out.linkage = glue_list_dbl(value, 11, n_snp - 1);
+  const mrl_status status = mrl_sim_contextual_run(&out, &s, &ctx);
+  SEXP result = glue_result(status, value);
+  UNPROTECT(1);
+  return result;
+}
