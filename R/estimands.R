@@ -150,7 +150,7 @@ predict.iv_fit <- function(object, newdata = NULL, interval = c("none", "confide
   }
   rows <- design_rows(object, people_of(object, newdata, NULL))
   if (interval == "none") {
-    return(drop(rows %*% object$coefficients))
+    return(as.vector(rows %*% object$coefficients))
   }
   interval_table(object, rows, level)
 }
@@ -159,7 +159,7 @@ predict.iv_fit <- function(object, newdata = NULL, interval = c("none", "confide
 exposure_variable <- function(fit, exposure) {
   in_exposure <- all.vars(stats::reformulate(fit$design$exposure_terms))
   labels <- canonical_labels(fit$design$terms)
-  others <- setdiff(labels, canonical_labels_of(fit$design$exposure_terms))
+  others <- labels_in(labels, canonical_labels_of(fit$design$exposure_terms), keep = FALSE)
   in_covariates <- if (length(others)) all.vars(stats::reformulate(others)) else character()
   candidates <- setdiff(in_exposure, in_covariates)
   if (is.null(exposure)) {
@@ -210,6 +210,7 @@ default_levels <- function(people, exposure) {
 
 # The design (columns as the coefficients) of rows of variables.
 design_rows <- function(fit, people) {
+  force(people) # its own errors are not those of the model frame
   design <- fit$design
   frame <- tryCatch(
     stats::model.frame(design$terms, people, na.action = stats::na.pass, xlev = design$xlevels),

@@ -32,40 +32,49 @@ parse_iv_formula <- function(formula, data, instruments) {
   labels <- lapply(parts, canonical_labels)
   intercept <- attr(parts[[1]], "intercept")
   roles <- switch(size[2],
-    list(exposures = labels[[1]], covariates = character(), instruments = character()),
+    list(exposures = names(labels[[1]]), covariates = character(), instruments = character()),
     list(
-      exposures = setdiff(labels[[1]], labels[[2]]),
-      covariates = intersect(labels[[1]], labels[[2]]),
-      instruments = setdiff(labels[[2]], labels[[1]])
+      exposures = labels_in(labels[[1]], labels[[2]], keep = FALSE),
+      covariates = labels_in(labels[[1]], labels[[2]]),
+      instruments = labels_in(labels[[2]], labels[[1]], keep = FALSE)
     ),
-    list(exposures = labels[[2]], covariates = labels[[1]], instruments = labels[[3]])
+    list(exposures = names(labels[[2]]), covariates = names(labels[[1]]),
+      instruments = names(labels[[3]]))
   )
   if (size[2] == 2L && attr(parts[[2]], "intercept") != intercept) {
     stop_mrl("formula", "One side of `|` in `formula` has a constant and the other has none; ",
       "write + 0 on both sides or on neither.")
   }
-  check_roles(roles, size[2])
+  check_roles(roles, if (size[2] == 3L) unlist(lapply(labels, unname)), size[2])
   list(
     formula = f, intercept = intercept == 1L, roles = roles,
-    regressors = if (size[2] == 3L) c(roles$covariates, roles$exposures) else labels[[1]]
+    regressors = if (size[2] == 3L) c(roles$covariates, roles$exposures) else names(labels[[1]])
   )
 }
 
-# Term labels with the variables of an interaction in one order, so that a:b equals b:a.
+# Term labels with the variables of an interaction in one order, so that a:b equals b:a; named by
+# the labels as they stand.
 canonical_labels <- function(terms) {
-  vapply(strsplit(attr(terms, "term.labels"), ":", fixed = TRUE), function(v) {
-    if (any(grepl("[(]", v))) paste(v, collapse = ":") else paste(sort(v), collapse = ":")
+  factors <- attr(terms, "factors")
+  labels <- attr(terms, "term.labels")
+  if (!length(labels)) {
+    return(character())
+  }
+  vapply(stats::setNames(labels, labels), function(label) {
+    paste(sort(rownames(factors)[factors[, label] > 0]), collapse = ":")
   }, "")
 }
 
-check_roles <- function(roles, n_parts) {
-  if (n_parts == 3L) {
-    all_terms <- unlist(roles, use.names = FALSE)
-    twice <- unique(all_terms[duplicated(all_terms)])
-    if (length(twice)) {
-      stop_mrl("formula", "In `formula` ", paste0("`", twice, "`", collapse = ", "),
-        " stands in more than one part; in y ~ w | x | z each variable has one role.")
-    }
+# The labels of a whose term is (or, with keep = FALSE, is not) in b.
+labels_in <- function(a, b, keep = TRUE) {
+  names(a)[(a %in% b) == keep]
+}
+
+check_roles <- function(roles, all_terms, n_parts) {
+  twice <- unique(all_terms[duplicated(all_terms)])
+  if (length(twice)) {
+    stop_mrl("formula", "In `formula` ", paste0("`", twice, "`", collapse = ", "),
+      " stands in more than one part; in y ~ w | x | z each variable has one role.")
   }
   if (!length(roles$exposures)) {
     stop_mrl("formula", "`formula` names no exposure: in y ~ x + w | z + w a variable that stands ",
@@ -111,7 +120,7 @@ cluster_expression <- function(call, env) {
 }
 
 # Matrices instead of a formula: written as a formula over their columns, the instruments apart.
-matrices_to_formula <- function(y, x, z, w) {
+matrices_to_formula <- function(y, x, z, w, env) {
   if (is.null(y) || is.null(x)) {
     stop_mrl("argument", "Give `formula`, or the matrices `y`, `x` and `z` (and `w`).")
   }
@@ -127,12 +136,8 @@ matrices_to_formula <- function(y, x, z, w) {
   }
   data <- structure(c(list(y = y), x, w), class = "data.frame", row.names = seq_len(n))
   as_sum <- function(names) Reduce(function(a, b) call("+", a, b), lapply(names, as.name))
-  right <- as_sum(c(names(x), names(w)))
-  if (!is.null(w)) {
-    right <- call("|", right, as_sum(names(w)))
-  }
   list(data = data, exposures = names(x), covariates = names(w), z = z,
-    formula = stats::as.formula(call("~", quote(y), as_sum(c(names(x), names(w))))))
+    formula = stats::as.formula(call("~", quote(y), as_sum(c(names(x), names(w)))), env = env))
 }
 
 # A vector, matrix or data.frame as a named list of double columns.

@@ -24,7 +24,7 @@ iv_frame <- function(call, env, matrices, instruments = c("required", "none"),
     mf <- model_variables(call, spec$formula, env)
     extra_z <- NULL
   } else {
-    m <- do.call(matrices_to_formula, matrices)
+    m <- do.call(matrices_to_formula, c(matrices, list(env = env)))
     if (instruments == "required" && is.null(m$z)) {
       stop_mrl("argument", "`z` (the instruments) is missing; iv_ols() regresses without them.")
     }
@@ -88,13 +88,20 @@ frame_from_variables <- function(spec, mf, extra_z, call, env, na_genotype, inst
     weights = if (!is.null(mf[["(weights)"]])) as.double(mf[["(weights)"]]),
     cluster = groups$id, n_cluster = groups$n,
     cluster_name = cluster_label(call),
-    row_names = attr(mf, "row.names"),
+    row_names = rows_apart(mf),
     dropped = dropped, imputed = imputed$report,
-    design = regressors$design, formula = stats::formula(spec$formula),
+    design = regressors$design,
+    formula = with_environment(stats::formula(spec$formula), environment(regressors$design$terms)),
     model = raw_variables(spec, mf, call, env, dropped$rows)
   )
   check_frame(frame)
   frame
+}
+
+# Row names where they say more than the row's number; NULL else.
+rows_apart <- function(mf) {
+  names <- attr(mf, "row.names")
+  if (is.integer(names) && length(names) == max(names)) NULL else as.character(names)
 }
 
 drop_rows <- function(v, rows) {
@@ -187,7 +194,8 @@ rows_to_drop <- function(mf, z_vars, genotype, call, env) {
       collapse = "; ")
     rows <- sort(union(rows, zero))
   }
-  list(rows = rows, text = text, n_input = nrow(mf), exclude = action == "exclude")
+  list(rows = rows, names = row.names(mf)[rows], text = text, n_input = nrow(mf),
+    exclude = action == "exclude")
 }
 
 which_missing <- function(v) {
@@ -255,17 +263,16 @@ outcome_vector <- function(mf) {
 # The design of the structural equation: exposures x and covariates w, the constant apart.
 regressor_matrix <- function(spec, mf) {
   terms <- stats::terms(stats::reformulate(spec$regressors, intercept = spec$intercept))
-  environment(terms) <- environment(spec$formula)
   terms <- stats::delete.response(carry_predvars(terms, attr(mf, "terms")))
   full <- stats::model.matrix(terms, mf)
-  labels <- canonical_labels(terms)[attr(full, "assign")[attr(full, "assign") > 0L]]
+  labels <- unname(canonical_labels(terms))[attr(full, "assign")[attr(full, "assign") > 0L]]
   columns <- full[, attr(full, "assign") > 0L, drop = FALSE]
   is_exposure <- labels %in% canonical_labels_of(spec$roles$exposures)
   list(
     x = columns[, is_exposure, drop = FALSE], w = columns[, !is_exposure, drop = FALSE],
     names = colnames(full),
     design = list(
-      terms = terms, contrasts = attr(full, "contrasts"),
+      terms = with_environment(terms, slim_environment(spec$formula)), contrasts = attr(full, "contrasts"),
       xlevels = stats::.getXlevels(terms, mf), exposure_terms = spec$roles$exposures
     )
   )
@@ -273,6 +280,30 @@ regressor_matrix <- function(spec, mf) {
 
 canonical_labels_of <- function(labels) {
   if (!length(labels)) character() else canonical_labels(stats::terms(stats::reformulate(labels)))
+}
+
+with_environment <- function(formula, env) {
+  environment(formula) <- env
+  formula
+}
+
+# Where a formula was made, without the data there: a fit is saved with this environment, and must
+# not drag genotypes along. Functions and single values that the formula uses are kept.
+slim_environment <- function(formula) {
+  env <- environment(formula)
+  if (identical(env, globalenv()) || isNamespace(env)) {
+    return(env)
+  }
+  slim <- new.env(parent = globalenv())
+  for (name in all.names(formula, unique = TRUE)) {
+    value <- get0(name, env)
+    home <- if (is.function(value)) environment(value)
+    is_own <- is.function(value) && !is.null(home) && !isNamespace(home)
+    if (is_own || is.atomic(value) && length(value) == 1L) {
+      assign(name, value, envir = slim)
+    }
+  }
+  slim
 }
 
 # Data-dependent bases (poly, splines) keep the knots they were made with.

@@ -16,8 +16,8 @@ new_linear_fit <- function(value, frame, vcov, estimator, class, call, model) {
     list(
       coefficients = coefficients,
       vcov = covariance,
-      residuals = stats::setNames(value$residuals, frame$row_names),
-      fitted.values = stats::setNames(frame$y - value$residuals, frame$row_names),
+      residuals = name_rows(value$residuals, frame$row_names),
+      fitted.values = name_rows(frame$y - value$residuals, frame$row_names),
       diagnostics = if (ols) empty_diagnostics() else linear_diagnostics(value, frame, vcov),
       first_stage = if (!ols) first_stage_table(value, frame),
       partial_r2 = if (!ols) stats::setNames(value$partial_r2, colnames(frame$x)),
@@ -49,11 +49,16 @@ new_linear_fit <- function(value, frame, vcov, estimator, class, call, model) {
   )
 }
 
+name_rows <- function(x, names) {
+  names(x) <- names
+  x
+}
+
 na_record <- function(dropped) {
   if (!length(dropped$rows)) {
     return(NULL)
   }
-  structure(dropped$rows, class = if (dropped$exclude) "exclude" else "omit")
+  structure(dropped$rows, names = dropped$names, class = if (dropped$exclude) "exclude" else "omit")
 }
 
 tell_dropped <- function(dropped) {
@@ -199,7 +204,7 @@ glance.iv_fit <- function(x, ...) {
 #' @export
 augment.iv_fit <- function(x, data = NULL, ...) {
   check_no_dots(...)
-  rows <- names(x$residuals)
+  rows <- if (is.null(names(x$residuals))) seq_len(x$nobs) else names(x$residuals)
   if (is.null(data)) {
     if (is.null(x$model)) {
       stop_mrl("argument", "The fit kept no variables (model = FALSE): give `data`.")

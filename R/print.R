@@ -78,6 +78,10 @@ print_diagnostics <- function(x, digits) {
   if (!nrow(d)) {
     return(invisible())
   }
+  if (sum(startsWith(d$diagnostic, "Conditional F")) == 1L) {
+    d <- d[d$diagnostic != "Conditional F", , drop = FALSE] # the F of the row above
+  }
+  kept <- d
   if (all(is.na(d$critical))) {
     d$critical <- NULL
   }
@@ -87,8 +91,8 @@ print_diagnostics <- function(x, digits) {
     ifelse(is.na(v), "", formatC(v, digits = digits, format = "fg", flag = "#"))
   })
   whole <- c("df1", "df2")
-  d[whole] <- lapply(x$diagnostics[whole], function(v) ifelse(is.na(v), "", format(v)))
-  p <- x$diagnostics$p.value
+  d[whole] <- lapply(kept[whole], function(v) ifelse(is.na(v), "", format(v)))
+  p <- kept$p.value
   d$p.value <- ifelse(is.na(p), "", format.pval(p, digits = digits, eps = 1e-16))
   print(d, row.names = FALSE)
 }
@@ -109,8 +113,8 @@ print_notes <- function(x) {
       paste("collinear instruments left out:", shorten(x$dropped$collinear$instruments))
     },
     if (NROW(x$imputed)) {
-      paste(sum(x$imputed$n_missing), "missing genotypes imputed in", nrow(x$imputed),
-        "instruments")
+      paste0(sum(x$imputed$n_missing), " missing genotypes imputed in ", nrow(x$imputed),
+        " instrument", if (nrow(x$imputed) > 1L) "s")
     }
   )
   if (length(notes)) {

@@ -1,0 +1,20 @@
+test_that("plots draw what they return", {
+  set.seed(4)
+  d <- data.frame(w = rnorm(200))
+  d$g <- matrix(rbinom(800, 2, 0.3), 200, dimnames = list(NULL, paste0("rs", 1:4)))
+  d$x <- rowSums(d$g) + rnorm(200)
+  d$y <- d$x + rnorm(200)
+  fit <- iv_2sls(y ~ x + w | g + w, data = d)
+  withr::local_pdf(NULL)
+  expect_equal(plot(fit), effect_curve(fit))
+  expect_identical(plot(fit, "coefficients")$term, c("x", "w"))
+  expect_identical(plot(fit, "first_stage")$term, paste0("rs", 1:4))
+  expect_error(plot(fit, "none"), class = "mrlearn_error_argument")
+  expect_error(plot(iv_ols(y ~ x, data = d), "first_stage"), class = "mrlearn_error_argument")
+  skip_if_not_installed("ggplot2")
+  for (type in c("effect", "coefficients", "first_stage")) {
+    p <- ggplot2::autoplot(fit, type)
+    expect_s3_class(p, "ggplot")
+    expect_gt(length(ggplot2::ggplot_build(p)$data), 1)
+  }
+})
