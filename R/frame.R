@@ -133,7 +133,7 @@ check_variable_types <- function(mf, mf_terms, z_names) {
         describe(v), ".")
     }
   }
-  y <- stats::model.response(mf)
+  y <- mf[[1L]] # model.response() would copy it with the row names
   name <- deparse1(attr(mf_terms, "variables")[[2]])
   if (is.factor(y) || is.character(y)) {
     stop_mrl("data", "The outcome `", name, "` must be numeric; got ", describe(y),
@@ -257,7 +257,7 @@ impute_genotypes <- function(z_vars, genotype) {
 }
 
 outcome_vector <- function(mf) {
-  as.double(stats::model.response(mf))
+  as.double(mf[[1L]])
 }
 
 # The design of the structural equation: exposures x and covariates w, the constant apart.
