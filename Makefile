@@ -56,7 +56,7 @@ install: setup
 	@dev/copy.sh $(B)/src
 	@mkdir -p $(LIB)
 	@cd $(B) && $(INSTALL) --library=$(LIB) src > install.log 2>&1 || \
-	  { cat install.log; exit 1; }
+	  { grep -v '^gcc ' install.log; exit 1; }
 
 ## check      R CMD build and R CMD check --as-cran: 0 errors, 0 warnings, 0 notes
 check: setup-dev
@@ -114,7 +114,8 @@ install-san: setup-dev
 	@dev/copy.sh $(B)/src-san
 	@mkdir -p $(SAN_LIB)
 	@cd $(B) && R_MAKEVARS_USER=$(CURDIR)/dev/Makevars.san $(INSTALL) \
-	  --no-test-load --library=$(SAN_LIB) src-san > install-san.log 2>&1 || { cat install-san.log; exit 1; }
+	  --no-test-load --library=$(SAN_LIB) src-san > install-san.log 2>&1 || \
+	  { grep -v '^gcc ' install-san.log; exit 1; }
 
 ## torture    every .Call entry with a garbage collection at each allocation
 torture: install
