@@ -8,7 +8,7 @@ lasso_fit <- function(x, z, w = NULL, weights = NULL, foldid = NULL, intercept =
                       lambda = NULL, nlambda = 100L, lambda_min_ratio = NULL,
                       scaling = c("fold", "all"), tolerance = 1e-10, max_iter = 1000L,
                       n_threads = mrl_threads()) {
-  scaling <- match.arg(scaling)
+  scaling <- check_choice(scaling, c("fold", "all"))
   if (is.null(lambda_min_ratio)) {
     lambda_min_ratio <- if (length(x) > n_columns(z)) 1e-4 else 1e-2
   }
@@ -47,7 +47,7 @@ lasso_kkt_bound <- 1e-7
 # Fold numbers 1..nfolds of n rows: random, as balanced as can be, or contiguous blocks of which
 # the first n %% nfolds have one row more (the rule of scikit-learn's unshuffled KFold).
 lasso_folds <- function(n, nfolds, folds = c("random", "contiguous"), seed = NULL) {
-  folds <- match.arg(folds)
+  folds <- check_choice(folds, c("random", "contiguous"))
   if (folds == "contiguous") {
     sizes <- rep(n %/% nfolds, nfolds) + (seq_len(nfolds) <= n %% nfolds)
     return(rep(seq_len(nfolds), sizes))
