@@ -21,6 +21,8 @@ calls <- alist(
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
   C_lasso_fit = lasso_fit(toy$x, toy$z + 0, foldid = rep(1:3, 8), nlambda = 5L),
   C_lasso_folds = lasso_folds(7L, 3L, seed = 1),
+  C_meta_random = meta_random(c(1, 2, 4, 3), c(1, 1, 2, 1), group = c(1, 1, 1, 2)),
+  C_meta_regression = meta_regression(c(1, 2, 4, 3), c(1, 1, 2, 1), 1:4),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1)
 )

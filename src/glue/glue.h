@@ -59,6 +59,8 @@ SEXP C_isa_name(SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
 SEXP C_lasso_folds(SEXP settings);
+SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SEXP settings);
+SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
 SEXP C_rng_draw(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
 
