@@ -1,0 +1,526 @@
+/* Medians, modes and their bootstraps against slow versions written down from the definitions. */
+#include "ctest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mr_boot.h"
+#include "mr_density.h"
+#include "mr_order.h"
+
+enum { SEED = 20170612, MAX_N = 400 };
+
+static mrl_rng stream(uint64_t item)
+{
+  return mrl_rng_stream(SEED, MRL_RNG_TEST, item);
+}
+
+static int by_value(const void *a, const void *b)
+{
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double slow_median(const double *x, size_t n)
+{
+  double *copy = malloc(n * sizeof *copy);
+  memcpy(copy, x, n * sizeof *copy);
+  qsort(copy, n, sizeof *copy, by_value);
+  const double out = n % 2 ? copy[n / 2] : (copy[n / 2 - 1] + copy[n / 2]) / 2;
+  free(copy);
+  return out;
+}
+
+static double slow_mad(const double *x, size_t n)
+{
+  double *away = malloc(n * sizeof *away);
+  const double centre = slow_median(x, n);
+  for (size_t i = 0; i < n; i++) {
+    away[i] = fabs(x[i] - centre);
+  }
+  const double out = 1.4826 * slow_median(away, n);
+  free(away);
+  return out;
+}
+
+static double slow_sd(const double *x, size_t n)
+{
+  long double sum = 0, squares = 0;
+  for (size_t i = 0; i < n; i++) {
+    sum += x[i];
+  }
+  for (size_t i = 0; i < n; i++) {
+    squares += (x[i] - sum / n) * (x[i] - sum / n);
+  }
+  return (double)sqrtl(squares / (n - 1));
+}
+
+/* Samples of many shapes: continuous, with outliers, on a coarse lattice (ties), in two clumps. */
+static size_t make_sample(double *x, double *weight, mrl_rng *rng)
+{
+  static const size_t sizes[] = {3, 4, 5, 10, 28, 79, 79, MAX_N};
+  const size_t n = sizes[mrl_rng_below(rng, 8)];
+  const uint64_t shape = mrl_rng_below(rng, 5);
+  const double spread = 0.5 * (double)(1 + mrl_rng_below(rng, 4));
+  for (size_t i = 0; i < n; i++) {
+    const double z = mrl_rng_normal(rng);
+    x[i] = shape == 0   ? z
+           : shape == 1 ? z / fabs(mrl_rng_normal(rng))
+           : shape == 2 ? round(4 * z) / 4
+           : shape == 3 ? z + (i % 2 ? 5 : 0)
+                        : 3 + 1e-4 * z;
+    weight[i] = exp(spread * mrl_rng_normal(rng));
+  }
+  return n;
+}
+
+static void test_order_statistics(void)
+{
+  double x[MAX_N], copy[MAX_N], weight[MAX_N];
+  mrl_rng rng = stream(1);
+  int wrong = 0;
+  for (int i = 0; i < 3000; i++) {
+    const size_t n = make_sample(x, weight, &rng);
+    memcpy(copy, x, sizeof x);
+    wrong += fabs(mrl_median(copy, n) - slow_median(x, n)) > 1e-15 * fabs(slow_median(x, n));
+    memcpy(copy, x, sizeof x);
+    wrong += fabs(mrl_mad(copy, n) - slow_mad(x, n)) > 1e-15 * slow_mad(x, n);
+    /* The mean is exact to a few ulp of the sum: what that adds to squares is below 1e-13. */
+    wrong += fabs(mrl_sd(x, n) - slow_sd(x, n)) > 1e-13 * slow_sd(x, n);
+  }
+  CHECK(wrong == 0);
+}
+
+/* In linear time on orders that are hard for a selection: else this test takes minutes. */
+static void test_hard_orders(void)
+{
+  const size_t n = 1000001;
+  double *x = malloc(n * sizeof *x);
+  for (int order = 0; order < 4; order++) {
+    for (size_t i = 0; i < n; i++) {
+      const double up = (double)i, down = (double)(n - 1 - i);
+      x[i] = order == 0 ? up : order == 1 ? down : order == 2 ? (up < down ? up : down) : 1;
+    }
+    CHECK(mrl_median(x, n) == (order < 2 ? 500000 : order == 2 ? 250000 : 1));
+  }
+  x[0] = NAN;
+  x[1] = NAN;
+  mrl_median(x, n); /* it ends */
+  free(x);
+}
+
+static void test_sorting(void)
+{
+  mrl_weighted item[MAX_N], spare[MAX_N];
+  mrl_rng rng = stream(2);
+  for (int trial = 0; trial < 300; trial++) {
+    const size_t n = 1 + (size_t)mrl_rng_below(&rng, MAX_N);
+    for (size_t i = 0; i < n; i++) {
+      item[i].value = (double)mrl_rng_below(&rng, 50); /* many ties */
+      item[i].weight = (double)i;
+    }
+    mrl_sort_weighted(item, spare, n);
+    int wrong = 0;
+    double sum = item[0].weight;
+    for (size_t i = 1; i < n; i++) {
+      wrong += item[i - 1].value > item[i].value ||
+               (item[i - 1].value == item[i].value && item[i - 1].weight > item[i].weight);
+      sum += item[i].weight;
+    }
+    CHECK(wrong == 0 && sum == (double)(n * (n - 1) / 2));
+  }
+}
+
+/* All 512 points of R's density() from the definition, and all 512 of the output. */
+static double slow_density_mode(const double *x, const double *weight, size_t n, double h)
+{
+  enum { N = 512 };
+  double least = x[0], most = x[0], mass[N + 1] = {0}, density[N];
+  for (size_t i = 1; i < n; i++) {
+    least = fmin(least, x[i]);
+    most = fmax(most, x[i]);
+  }
+  const double from = least - 3 * h, to = most + 3 * h, lo = from - 4 * h, up = to + 4 * h;
+  const double step = (up - lo) / (N - 1), out_step = (to - from) / (N - 1);
+  const double lag = 2 * (up - lo) / (2 * N - 1);
+  for (size_t i = 0; i < n; i++) {
+    const double place = (x[i] - lo) / step;
+    const int left = (int)floor(place);
+    mass[left] += weight[i] * (1 - (place - left));
+    mass[left + 1] += weight[i] * (place - left);
+  }
+  for (int i = 0; i < N; i++) {
+    density[i] = 0;
+    for (int j = 0; j < N; j++) {
+      const double z = abs(i - j) * lag / h;
+      density[i] += mass[j] * exp(-z * z / 2);
+    }
+  }
+  double best = -1, at = NAN;
+  for (int t = 0; t < N; t++) {
+    const double out = t == N - 1 ? to : from + t * out_step;
+    int i = 0;
+    while (i < N - 2 && lo + (i + 1) * step <= out) {
+      i++;
+    }
+    const double left = lo + i * step, right = i == N - 2 ? up : lo + (i + 1) * step;
+    const double value =
+        density[i] + (density[i + 1] - density[i]) * ((out - left) / (right - left));
+    if (value > best) {
+      best = value;
+      at = out;
+    }
+  }
+  return at;
+}
+
+/* The same point of the grid. Where two values differ by rounding only either may win: that needs a
+ * symmetric sample (equal weights), or has a chance of about 1e-12. */
+static void test_density_mode(void)
+{
+  double x[MAX_N], weight[MAX_N];
+  mrl_rng rng = stream(3);
+  int wrong = 0;
+  for (int i = 0; i < 1500; i++) {
+    const size_t n = make_sample(x, weight, &rng);
+    const double factor = 0.25 * (double)(1 + mrl_rng_below(&rng, 8));
+    const double spread = fmin(slow_sd(x, n), slow_mad(x, n));
+    const double h = fmax(1e-8, factor * 0.9 * spread / pow((double)n, 0.2));
+    const double slow = slow_density_mode(x, weight, n, h),
+                 fast = mrl_density_mode(x, weight, n, h);
+    wrong += fast != slow;
+  }
+  CHECK(wrong == 0);
+}
+
+static void test_density_edges(void)
+{
+  const double one[] = {1, 1, 1}, x[] = {2, 2, 2}, far[] = {0, 1, 1e9}, huge[] = {1e300, 1e300};
+  CHECK_NEAR(mrl_density_mode(x, one, 3, 1e-8), 2, 1e-9);
+  CHECK_NEAR(mrl_density_mode(x, one, 1, 1), 2, 14.0 / 511);
+  CHECK(mrl_density_mode(far, one, 3, 1) == slow_density_mode(far, one, 3, 1));
+  CHECK(isnan(mrl_density_mode(huge, one, 2, 1)));
+}
+
+/* A density's mode without a grid, from every 1e-4 bandwidths. */
+static double slow_exact_mode(const double *x, const double *weight, size_t n, double h)
+{
+  double best = -1, at = NAN;
+  for (double u = -4; u <= 9; u += 1e-4 * h) {
+    double value = 0;
+    for (size_t i = 0; i < n; i++) {
+      value += weight[i] * exp(-(u - x[i]) * (u - x[i]) / (2 * h * h));
+    }
+    if (value > best) {
+      best = value;
+      at = u;
+    }
+  }
+  return at;
+}
+
+static void test_exact_mode(void)
+{
+  enum { N = 12 };
+  mrl_weighted item[N], spare[N];
+  double x[N], weight[N];
+  mrl_rng rng = stream(4);
+  for (int trial = 0; trial < 10; trial++) {
+    for (int i = 0; i < N; i++) {
+      x[i] = mrl_rng_normal(&rng) + (i % 3 ? 0 : 5);
+      weight[i] = mrl_rng_exponential(&rng);
+      item[i].value = x[i];
+      item[i].weight = weight[i];
+    }
+    mrl_sort_weighted(item, spare, N);
+    const double h = 0.2 + 0.1 * trial;
+    CHECK_NEAR(mrl_density_mode_exact(item, N, h), slow_exact_mode(x, weight, N, h), 1e-4 * h);
+  }
+}
+
+/* Twenty effects of either sign about slope 0.4, among them outliers. */
+enum { N = 20 };
+static double bx[N], sx[N], by[N], sy[N];
+
+static mrl_mr_data make_data(void)
+{
+  mrl_rng rng = stream(5);
+  for (int i = 0; i < N; i++) {
+    bx[i] = (i % 2 ? 1 : -1) * (0.05 + 0.1 * mrl_rng_uniform(&rng));
+    sx[i] = 0.008 + 0.004 * mrl_rng_uniform(&rng);
+    sy[i] = 0.01 + 0.02 * mrl_rng_uniform(&rng);
+    by[i] = 0.4 * bx[i] + sy[i] * mrl_rng_normal(&rng) + (i % 5 ? 0 : 0.1);
+  }
+  const mrl_mr_data data = {bx, sx, by, sy, N};
+  return data;
+}
+
+static mrl_mr_settings make_settings(void)
+{
+  const mrl_mr_settings settings = {.seed = SEED, .n_boot = 500, .phi = 1, .penalty = 20};
+  return settings;
+}
+
+static double slow_weighted_median(const double *x, const double *weight)
+{
+  int order[N];
+  double total = 0, sum = 0, place[N];
+  for (int i = 0; i < N; i++) { /* insertion, equal values in their order */
+    int j = i;
+    for (; j > 0 && x[order[j - 1]] > x[i]; j--) {
+      order[j] = order[j - 1];
+    }
+    order[j] = i;
+    total += weight[i];
+  }
+  for (int i = 0; i < N; i++) {
+    sum += weight[order[i]];
+    place[i] = (sum - weight[order[i]] / 2) / total;
+  }
+  int below = 0;
+  for (int i = 0; i < N; i++) {
+    below = place[i] < 0.5 ? i : below;
+  }
+  const double a = x[order[below]], b = x[order[below + 1]];
+  return a + (b - a) * (0.5 - place[below]) / (place[below + 1] - place[below]);
+}
+
+static double variance_of_ratio(int i)
+{
+  return sy[i] * sy[i] / (bx[i] * bx[i]) + by[i] * by[i] * sx[i] * sx[i] / pow(bx[i], 4);
+}
+
+static void slow_weights(double *weight, mrl_mr_method method, const mrl_mr_settings *settings)
+{
+  double ratio[N];
+  for (int i = 0; i < N; i++) {
+    ratio[i] = by[i] / bx[i];
+    weight[i] = method == MRL_MR_SIMPLE_MEDIAN         ? 1
+                : settings->median_weights_first_order ? bx[i] * bx[i] / (sy[i] * sy[i])
+                                                       : 1 / variance_of_ratio(i);
+  }
+  if (method == MRL_MR_PENALISED_MEDIAN) {
+    const double median = slow_weighted_median(ratio, weight);
+    for (int i = 0; i < N; i++) {
+      const double z2 = weight[i] * (ratio[i] - median) * (ratio[i] - median);
+      weight[i] *= fmin(1, settings->penalty * erfc(sqrt(z2 / 2)));
+    }
+  }
+}
+
+/* sd of the medians of draws made one number at a time: exposure effects first. */
+static double slow_median_se(mrl_mr_method method, const mrl_mr_settings *settings, uint64_t group)
+{
+  double weight[N], ratio[N], drawn[1000];
+  slow_weights(weight, method, settings);
+  for (uint64_t b = 0; b < settings->n_boot; b++) {
+    mrl_rng rng = mrl_rng_stream(settings->seed, MRL_RNG_BOOTSTRAP, group * 16777216 + b);
+    for (int i = 0; i < N; i++) {
+      ratio[i] = 1 / (bx[i] + sx[i] * mrl_rng_normal(&rng));
+    }
+    for (int i = 0; i < N; i++) {
+      ratio[i] *= by[i] + sy[i] * mrl_rng_normal(&rng);
+    }
+    drawn[b] = slow_weighted_median(ratio, weight);
+  }
+  return slow_sd(drawn, settings->n_boot);
+}
+
+static void test_medians(void)
+{
+  const mrl_mr_data data = make_data();
+  mrl_mr_settings settings = make_settings();
+  double *work = malloc(mrl_mr_median_work(N, &settings) * sizeof *work);
+  double weight[N], ratio[N];
+  for (int i = 0; i < N; i++) {
+    ratio[i] = by[i] / bx[i];
+  }
+  for (int first_order = 0; first_order < 2; first_order++) {
+    settings.median_weights_first_order = first_order;
+    for (int m = MRL_MR_SIMPLE_MEDIAN; m <= MRL_MR_PENALISED_MEDIAN; m++) {
+      const mrl_mr_method method = (mrl_mr_method)m;
+      const mrl_mr_estimate fast = mrl_mr_median(method, &data, 3, &settings, work);
+      slow_weights(weight, method, &settings);
+      /* p-values and sums agree to some 1e-13; nothing is magnified. */
+      CHECK_NEAR(fast.estimate, slow_weighted_median(ratio, weight), 1e-12);
+      CHECK_NEAR(fast.std_error, slow_median_se(method, &settings, 3), 1e-12);
+      CHECK_NEAR(fast.p_value, erfc(fabs(fast.estimate / fast.std_error) / sqrt(2)), 1e-12);
+    }
+  }
+  free(work);
+}
+
+typedef enum { OWN_SE, NEXT_SE } whose_se;
+
+/* mad of the modes of draws of the ratios. whose: NEXT_SE has the defect of drawing a variant's
+ * ratio with the standard error of its neighbour. */
+static double slow_mode_se(mrl_mr_method method, const mrl_mr_settings *settings, uint64_t group,
+                           whose_se whose)
+{
+  const int nome = method == MRL_MR_SIMPLE_MODE_NOME || method == MRL_MR_WEIGHTED_MODE_NOME;
+  const int equal = method == MRL_MR_SIMPLE_MODE || method == MRL_MR_SIMPLE_MODE_NOME;
+  double weight[N], se[N], ratio[N], drawn[1000];
+  for (int i = 0; i < N; i++) {
+    se[i] = nome ? sy[i] / fabs(bx[i]) : sqrt(variance_of_ratio(i));
+    weight[i] = equal ? 1.0 / N : 1 / (se[i] * se[i]);
+  }
+  for (uint64_t b = 0; b < settings->n_boot; b++) {
+    mrl_rng rng = mrl_rng_stream(settings->seed, MRL_RNG_BOOTSTRAP, group * 16777216 + b);
+    for (int i = 0; i < N; i++) {
+      ratio[i] = by[i] / bx[i] + se[(i + (int)whose) % N] * mrl_rng_normal(&rng);
+    }
+    const double h = settings->phi * 0.9 * fmin(slow_sd(ratio, N), slow_mad(ratio, N));
+    drawn[b] = slow_density_mode(ratio, weight, N, h / pow(N, 0.2));
+  }
+  return slow_mad(drawn, settings->n_boot);
+}
+
+static void test_modes(void)
+{
+  const mrl_mr_data data = make_data();
+  mrl_mr_settings settings = make_settings();
+  settings.n_boot = 100;
+  double *work = malloc(mrl_mr_mode_work(N, &settings) * sizeof *work);
+  for (int m = MRL_MR_SIMPLE_MODE; m <= MRL_MR_WEIGHTED_MODE_NOME; m++) {
+    const mrl_mr_method method = (mrl_mr_method)m;
+    settings.phi = m % 2 ? 1 : 0.5;
+    const mrl_mr_estimate fast = mrl_mr_mode(method, &data, 7, &settings, work);
+    CHECK(fast.why == MRL_MR_FINE && isfinite(fast.estimate));
+    CHECK_NEAR(fast.std_error, slow_mode_se(method, &settings, 7, OWN_SE), 1e-12);
+    CHECK(fabs(fast.std_error - slow_mode_se(method, &settings, 7, NEXT_SE)) > 1e-4);
+    CHECK_NEAR(fast.p_value, mrl_student_p(fast.estimate / fast.std_error, N - 1), 1e-15);
+  }
+  free(work);
+}
+
+static void test_egger(void)
+{
+  const mrl_mr_data data = make_data();
+  const mrl_mr_settings settings = make_settings();
+  double *work = malloc(mrl_mr_egger_bootstrap_work(N, &settings) * sizeof *work);
+  const mrl_mr_estimate fast = mrl_mr_egger_bootstrap(&data, 0, &settings, work);
+  double slope[500], intercept[500], x[N], y[N], sum_slope = 0, sum_intercept = 0;
+  int negative = 0;
+  for (uint64_t b = 0; b < settings.n_boot; b++) {
+    mrl_rng rng = mrl_rng_stream(SEED, MRL_RNG_BOOTSTRAP, b);
+    double mx = 0, my = 0, mwx = 0, mwy = 0, xx = 0, xy = 0;
+    for (int i = 0; i < N; i++) {
+      x[i] = bx[i] + sx[i] * mrl_rng_normal(&rng);
+    }
+    for (int i = 0; i < N; i++) {
+      y[i] = (by[i] + sy[i] * mrl_rng_normal(&rng)) * (x[i] < 0 ? -1 : 1);
+      x[i] = fabs(x[i]);
+      const double w = 1 / (sy[i] * sy[i]);
+      mx += x[i] / N;
+      my += y[i] / N;
+      mwx += w * x[i] / N;
+      mwy += w * y[i] / N;
+    }
+    for (int i = 0; i < N; i++) {
+      const double w = 1 / (sy[i] * sy[i]);
+      xx += (w * x[i] - mwx) * (w * x[i] - mwx);
+      xy += (w * x[i] - mwx) * (w * y[i] - mwy);
+    }
+    slope[b] = xy / xx;
+    intercept[b] = my - slope[b] * mx;
+    sum_slope += slope[b];
+    sum_intercept += intercept[b];
+    negative += slope[b] < 0;
+  }
+  CHECK_NEAR(fast.estimate, sum_slope / 500, 1e-12);
+  CHECK_NEAR(fast.std_error, slow_sd(slope, 500), 1e-12);
+  CHECK_NEAR(fast.p_value, (fast.estimate > 0 ? negative : 500 - negative) / 500.0, 1e-15);
+  CHECK_NEAR(fast.intercept, sum_intercept / 500, 1e-12);
+  CHECK_NEAR(fast.intercept_se, slow_sd(intercept, 500), 1e-12);
+  free(work);
+}
+
+/* Ranges in any order fill the same draws as the whole, and touch no other place. */
+static void test_ranges(void)
+{
+  const mrl_mr_method methods[] = {MRL_MR_WEIGHTED_MEDIAN, MRL_MR_WEIGHTED_MODE,
+                                   MRL_MR_EGGER_BOOTSTRAP};
+  const mrl_mr_data data = make_data();
+  const mrl_mr_settings settings = make_settings();
+  for (int m = 0; m < 3; m++) {
+    const size_t size = mrl_mr_boot_width(methods[m]) * settings.n_boot;
+    double *whole = malloc(size * sizeof *whole), *parts = malloc((size + 1) * sizeof *parts);
+    double *work = malloc(mrl_mr_boot_work(methods[m], N) * sizeof *work);
+    parts[size] = 42;
+    mrl_mr_boot_draws(whole, methods[m], &data, 1, &settings, 0, 500, work);
+    mrl_mr_boot_draws(parts, methods[m], &data, 1, &settings, 321, 500, work);
+    mrl_mr_boot_draws(parts, methods[m], &data, 1, &settings, 0, 5, work);
+    mrl_mr_boot_draws(parts, methods[m], &data, 1, &settings, 5, 5, work);
+    mrl_mr_boot_draws(parts, methods[m], &data, 1, &settings, 5, 321, work);
+    CHECK(memcmp(whole, parts, size * sizeof *whole) == 0);
+    CHECK(parts[size] == 42);
+    free(whole);
+    free(parts);
+    free(work);
+  }
+  CHECK(mrl_mr_boot_width(MRL_MR_IVW) == 0);
+  CHECK(mrl_mr_boot_chunk(MRL_MR_WEIGHTED_MODE, 1000000) == 1);
+}
+
+static mrl_mr_estimate estimate(mrl_mr_method method, const mrl_mr_data *data, size_t n_boot)
+{
+  mrl_mr_settings settings = make_settings();
+  settings.n_boot = n_boot;
+  double *draws = malloc((2 * n_boot + 1) * sizeof *draws);
+  double *work = malloc(mrl_mr_boot_work(method, data->n) * sizeof *work);
+  mrl_mr_boot_draws(draws, method, data, 0, &settings, 0, n_boot, work);
+  const mrl_mr_estimate out = mrl_mr_boot_finish(method, data, draws, &settings, work);
+  free(draws);
+  free(work);
+  return out;
+}
+
+static void test_unusable(void)
+{
+  const mrl_mr_method methods[] = {MRL_MR_PENALISED_MEDIAN, MRL_MR_SIMPLE_MODE,
+                                   MRL_MR_EGGER_BOOTSTRAP};
+  for (int m = 0; m < 3; m++) {
+    mrl_mr_data data = make_data();
+    data.n = 2;
+    CHECK(estimate(methods[m], &data, 10).why == MRL_MR_TOO_FEW);
+    data.n = 3;
+    CHECK(isfinite(estimate(methods[m], &data, 10).std_error));
+    CHECK(isnan(estimate(methods[m], &data, 1).std_error));
+    CHECK(isnan(estimate(methods[m], &data, 0).p_value));
+    bx[1] = 0;
+    const mrl_mr_estimate infinite = estimate(methods[m], &data, 10);
+    if (methods[m] == MRL_MR_EGGER_BOOTSTRAP) { /* it takes no ratios */
+      CHECK(isfinite(infinite.estimate));
+    } else {
+      CHECK(infinite.why == MRL_MR_DEGENERATE && isnan(infinite.estimate));
+    }
+  }
+}
+
+/* Equal ratios: no spread, so the least bandwidth; the mode is that ratio. */
+static void test_equal_ratios(void)
+{
+  const mrl_mr_data data = make_data();
+  for (int i = 0; i < N; i++) {
+    by[i] = 0.5 * bx[i];
+  }
+  CHECK_NEAR(estimate(MRL_MR_WEIGHTED_MODE, &data, 50).estimate, 0.5, 1e-9);
+  CHECK_NEAR(estimate(MRL_MR_WEIGHTED_MEDIAN, &data, 50).estimate, 0.5, 1e-15);
+}
+
+int main(void)
+{
+  test_order_statistics();
+  test_hard_orders();
+  test_sorting();
+  test_density_mode();
+  test_density_edges();
+  test_exact_mode();
+  test_medians();
+  test_modes();
+  test_egger();
+  test_ranges();
+  test_unusable();
+  test_equal_ratios();
+  return CTEST_DONE();
+}
