@@ -2,8 +2,9 @@
  * Our matrix product against a BLAS library, which is loaded at run time:
  *
  *   gcc -std=gnu11 -O2 -fopenmp -I src/core bench/gemm.c src/core/gemm.c -ldl -lm -o bench_gemm
- *   OMP_WAIT_POLICY=active ./bench_gemm /path/to/libopenblas.so.0 > bench/gemm.md
+ *   ./bench_gemm /path/to/libopenblas.so.0 [portable | avx2 | avx512]
  *
+ * (OPENBLAS_CORETYPE chooses the kernels of OpenBLAS where it does not know the processor.)
  * Both sides alternate; each number is the median of five timings of as many calls as take 20 ms.
  */
 #define _GNU_SOURCE
@@ -14,6 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
 
 enum { TIMINGS = 5 };
 
@@ -97,9 +104,9 @@ static size_t max_size(size_t a, size_t b)
   return a > b ? a : b;
 }
 
-static job job_new(const shape *s, int n_threads)
+static job job_new(const shape *s, int n_threads, mrl_isa isa)
 {
-  job j = {.s = s, .ctx = {n_threads, NULL, NULL}, .isa = mrl_isa_best()};
+  job j = {.s = s, .ctx = {n_threads, NULL, NULL}, .isa = isa};
   const int is_float = s->kind == FLOAT;
   j.a = numbers(s->m * s->k, is_float);
   j.b = numbers(s->k * s->n, is_float);
@@ -111,10 +118,9 @@ static job job_new(const shape *s, int n_threads)
     j.col[i] = s->kind == GRAM ? (const double *)j.a + i * s->k : NULL;
     j.scale[i] = 1;
   }
-  j.scratch =
-      malloc(max_size(mrl_gram_scratch(s->m, &j.ctx),
-                      max_size(mrl_gemm_d_scratch(s->m, s->n, s->k, &j.ctx),
-                               mrl_gemm_f_scratch(s->m, s->n, s->k, &j.ctx))));
+  j.scratch = malloc(max_size(mrl_gram_scratch(s->m, &j.ctx),
+                              max_size(mrl_gemm_d_scratch(s->m, s->n, s->k, &j.ctx),
+                                       mrl_gemm_f_scratch(s->m, s->n, s->k, &j.ctx))));
   return j;
 }
 
@@ -182,9 +188,9 @@ static int ascending(const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-static void measure(const shape *s, const blas *lib, int n_threads)
+static void measure(const shape *s, const blas *lib, int n_threads, mrl_isa isa)
 {
-  job j = job_new(s, n_threads);
+  job j = job_new(s, n_threads, isa);
   double ours[TIMINGS], theirs[TIMINGS];
   time_calls(&j, NULL, 1);
   time_calls(&j, lib, 1);
@@ -237,29 +243,38 @@ static int load(blas *lib, const char *path)
   return lib->dgemm && lib->sgemm && lib->dsyrk;
 }
 
+/* The instruction set of that name, if this CPU has it; else the best. */
+static mrl_isa isa_named(const char *name)
+{
+  for (int isa = 0; isa < MRL_N_ISA; isa++) {
+    if (strcmp(name, mrl_isa_name((mrl_isa)isa)) == 0) {
+      return mrl_isa_usable((mrl_isa)isa);
+    }
+  }
+  return mrl_isa_best();
+}
+
 int main(int argc, char **argv)
 {
   blas lib;
-  if (argc != 2) {
-    fprintf(stderr, "usage: %s <BLAS library>\n", argv[0]);
+  if (argc < 2) {
+    fprintf(stderr, "usage: %s <BLAS library> [instruction set]\n", argv[0]);
     return 2;
   }
-  printf("# Matrix product\n\nMade by `bench/gemm.c`: medians of %d alternating timings.\n\n",
-         TIMINGS);
+  const mrl_isa isa = isa_named(argc > 2 ? argv[2] : "");
   print_cpu();
-  printf("- ours: %s kernels, compiled by %s at -O2\n", mrl_isa_name(mrl_isa_best()), __VERSION__);
+  printf("- ours: %s kernels, compiled at -O2 by %s\n", mrl_isa_name(isa), COMPILER);
   if (!load(&lib, argv[1])) {
     return 1;
   }
-  printf("\nShapes are m x n x k. The last column is the peer's time over ours: above 1 we are "
-         "faster.\n\n| product | shape | threads | ours, us | peer, us | ours, GFLOP/s | peer, "
-         "GFLOP/s | ratio |\n| --- | --- | --: | --: | --: | --: | --: | --: |\n");
+  printf("\n| product | shape (m x n x k) | threads | ours, us | peer, us | ours, GFLOP/s | peer, "
+         "GFLOP/s | peer / ours |\n| --- | --- | --: | --: | --: | --: | --: | --: |\n");
   for (int n_threads = 1; n_threads <= 2; n_threads++) {
     if (lib.set_threads) {
       lib.set_threads(n_threads);
     }
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
-      measure(&shapes[i], &lib, n_threads);
+      measure(&shapes[i], &lib, n_threads, isa);
     }
   }
   return 0;

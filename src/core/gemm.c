@@ -22,8 +22,8 @@ enum {
   MV_MAX = 3,              /* registers of rows in a tile */
   NR_MAX = 8,              /* columns in a tile */
   MR_BYTES = MV_MAX * 64,  /* rows of the highest tile, in bytes */
-  KC = 256,                /* with it a panel of b (nr x KC) stays in the first-level cache, */
-  MC_BYTES = 5 * MR_BYTES, /* a block of a (MC x KC, 240 kB) in the second, */
+  KC = 384,                /* with it a panel of b (nr x KC) stays in the first-level cache, */
+  MC_BYTES = 5 * MR_BYTES, /* a block of a (MC x KC, 370 kB) in the second, */
   NC = 1024,               /* and b (KC x NC) in the third */
   IN_PLACE_PANELS = 3,     /* up to so many panels of b, a is not packed if it need not be */
   REGION_COLUMNS = 8192    /* columns of c between two polls */
@@ -85,7 +85,7 @@ static size_t round_up(size_t n, size_t unit)
 /* The size of the parts, at most `most` each, when n is cut evenly. n >= 1. */
 static size_t even_part(size_t n, size_t most)
 {
-  const size_t parts = most > 0 ? (n + most - 1) / most : n;
+  const size_t parts = (n + most - 1) / most;
   return (n + parts - 1) / parts;
 }
 
@@ -98,6 +98,12 @@ static int threads_for_flops(double flops, size_t register_bytes, const mrl_ctx 
 static int threads_for(size_t m, size_t n, size_t k, size_t register_bytes, const mrl_ctx *ctx)
 {
   return threads_for_flops(2.0 * (double)m * (double)n * (double)k, register_bytes, ctx);
+}
+
+/* No more threads than pieces of work. */
+static int fewer(int threads, size_t pieces)
+{
+  return pieces < (size_t)threads ? (int)pieces : threads;
 }
 
 /* The part-th of parts, cut between units. */
@@ -171,6 +177,41 @@ static double poll_after(double work, double next, double most, const mrl_ctx *c
     return next;
   }
   return work + next;
+}
+
+typedef float four __attribute__((vector_size(16), may_alias, aligned(sizeof(float))));
+
+/* Four numbers of a and b: a's are 0 to 3, b's 4 to 7. */
+#ifdef __clang__
+#define PICK(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+typedef int four_places __attribute__((vector_size(16)));
+#define PICK(a, b, i, j, k, l) __builtin_shuffle(a, b, (four_places){i, j, k, l})
+#endif
+
+/* dst[p * stride + i] = src[p + i * ld] for i, p < 4. */
+static inline void turn_square_f(float *dst, size_t stride, const float *src, size_t ld)
+{
+  const four a = *(const four *)src, b = *(const four *)(src + ld);
+  const four c = *(const four *)(src + 2 * ld), d = *(const four *)(src + 3 * ld);
+  const four ab01 = PICK(a, b, 0, 4, 1, 5), ab23 = PICK(a, b, 2, 6, 3, 7);
+  const four cd01 = PICK(c, d, 0, 4, 1, 5), cd23 = PICK(c, d, 2, 6, 3, 7);
+  *(four *)dst = PICK(ab01, cd01, 0, 1, 4, 5);
+  *(four *)(dst + stride) = PICK(ab01, cd01, 2, 3, 6, 7);
+  *(four *)(dst + 2 * stride) = PICK(ab23, cd23, 0, 1, 4, 5);
+  *(four *)(dst + 3 * stride) = PICK(ab23, cd23, 2, 3, 6, 7);
+}
+
+static inline void turn_square_d(double *dst, size_t stride, const double *src, size_t ld)
+{
+  typedef double two __attribute__((vector_size(16), may_alias, aligned(sizeof(double))));
+  for (size_t p = 0; p < 4; p += 2) {
+    for (size_t i = 0; i < 4; i += 2) {
+      const two a = *(const two *)(src + p + i * ld), b = *(const two *)(src + p + (i + 1) * ld);
+      *(two *)(dst + p * stride + i) = (two){a[0], b[0]};
+      *(two *)(dst + (p + 1) * stride + i) = (two){a[1], b[1]};
+    }
+  }
 }
 
 #define REAL float

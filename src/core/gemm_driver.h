@@ -76,9 +76,15 @@ typedef struct {
 /* Between a tile's c and a buffer (its leading dimension ld), whose rows are whole registers. */
 static void TYPED(tile_load)(REAL *buffer, size_t ld, const TYPED(tile) * t)
 {
-  for (size_t j = 0; j < t->cols; j++) {
-    for (size_t i = 0; i < ld; i++) {
-      buffer[i + j * ld] = i < t->rows ? t->c[i * t->row_step + j * t->col_step] : 0;
+  for (size_t i = 0; i < t->rows; i++) {
+    const REAL *from = t->c + i * t->row_step;
+    for (size_t j = 0; j < t->cols; j++) {
+      buffer[i + j * ld] = from[j * t->col_step];
+    }
+  }
+  for (size_t i = t->rows; i < ld; i++) {
+    for (size_t j = 0; j < t->cols; j++) {
+      buffer[i + j * ld] = 0;
     }
   }
 }
@@ -139,20 +145,14 @@ static void TYPED(pack_rows)(REAL *dst, size_t stride, const REAL *src, size_t l
 static void TYPED(pack_columns)(REAL *dst, size_t stride, const REAL *src, size_t ld, size_t width,
                                 size_t kc)
 {
-  size_t i = 0;
-  for (; i + 4 <= width; i += 4) { /* four at a time: a row of the panel is written at once */
-    const REAL *s0 = src + i * ld, *s1 = s0 + ld, *s2 = s1 + ld, *s3 = s2 + ld;
-    REAL *d = dst + i;
-    for (size_t p = 0; p < kc; p++, d += stride) {
-      const REAL x0 = s0[p], x1 = s1[p], x2 = s2[p], x3 = s3[p];
-      d[0] = x0;
-      d[1] = x1;
-      d[2] = x2;
-      d[3] = x3;
+  const size_t fours = width - width % 4, deep = kc - kc % 4;
+  for (size_t i = 0; i < fours; i += 4) {
+    for (size_t p = 0; p < deep; p += 4) {
+      TYPED(turn_square)(dst + i + p * stride, stride, src + p + i * ld, ld);
     }
   }
-  for (; i < stride; i++) {
-    for (size_t p = 0; p < kc; p++) {
+  for (size_t i = 0; i < stride; i++) {
+    for (size_t p = i < fours ? deep : 0; p < kc; p++) {
       dst[p * stride + i] = i < width ? src[p + i * ld] : 0;
     }
   }
@@ -284,7 +284,7 @@ static void TYPED(run_region)(const TYPED(job) * job, range rows, range cols, ra
   }
 #endif
   (void)threads;
-  TYPED(multiply)(job, 0, rows, cols, span);
+  TYPED(share)(job, rows, cols, span, 0, 1);
 }
 
 /* The packed matrices over an arena; sizes that serve every instruction set. */
@@ -372,7 +372,9 @@ static mrl_status TYPED(product)(TYPED(job) * job, size_t m, size_t n, size_t k,
     n = m;
     m = rows;
   }
-  const int threads = threads_for(m, n, k, job->ks->len * sizeof(REAL), ctx);
+  const size_t mr = job->ks->mr, nr = job->ks->nr;
+  const int threads = fewer(threads_for(m, n, k, job->ks->len * sizeof(REAL), ctx),
+                            ((m + mr - 1) / mr) * ((n + nr - 1) / nr));
   TYPED(carve)(&arena, job, m, n, k, threads);
   if (!scratch || arena.failed) {
     return MRL_NO_MEMORY;

@@ -26,7 +26,7 @@ typedef struct {
 static void gram_pack_four(double *dst, size_t stride, const mrl_columns *x, size_t j, size_t first,
                            size_t kc)
 {
-  typedef double pair __attribute__((vector_size(16)));
+  typedef double pair __attribute__((vector_size(16), may_alias));
   const double *c0 = x->col[j] + first, *c1 = x->col[j + 1] + first;
   const double *c2 = x->col[j + 2] + first, *c3 = x->col[j + 3] + first;
   const pair shift01 = {x->shift[j], x->shift[j + 1]}, scale01 = {x->scale[j], x->scale[j + 1]};
@@ -263,7 +263,7 @@ mrl_status mrl_gram(double *g, const mrl_columns *columns, size_t first, size_t 
   const range rows = {first, first + count};
   const int threads =
       threads_for_flops(row_flops * (double)count, job.ks->len * sizeof(double), ctx);
-  gram_regions(&job, rows, threads, row_flops, ctx);
+  gram_regions(&job, rows, fewer(threads, gram_n_tiles(job.ks, p)), row_flops, ctx);
   gram_mirror(g, p, ctx);
   return MRL_OK;
 }
