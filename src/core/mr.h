@@ -10,6 +10,7 @@
 #define MRL_MR_H
 
 #include "arena.h"
+#include "prob.h"
 #include "rng.h"
 #include "status.h"
 
@@ -19,14 +20,18 @@ typedef struct {
   size_t n;
 } mrl_mr_data;
 
+/* R's table of methods has the same order. */
 typedef enum {
   MRL_MR_WALD = 0,
   MRL_MR_IVW_FIXED,
-  MRL_MR_IVW,       /* multiplicative random effects: se / min(1, sigma) */
-  MRL_MR_IVW_RAW,   /* the same without the lower bound on sigma (TwoSampleMR's mr_ivw_mre) */
-  MRL_MR_IVW_DELTA, /* second-order weights */
+  MRL_MR_IVW,           /* multiplicative random effects: se / min(1, sigma) */
+  MRL_MR_IVW_RAW,       /* the same without the lower bound on sigma (TwoSampleMR's mr_ivw_mre) */
+  MRL_MR_IVW_DELTA,     /* second-order weights */
+  MRL_MR_IVW_ROBUST,    /* MM regression through the origin */
+  MRL_MR_IVW_PENALISED, /* weights of outlying ratios taken down */
   MRL_MR_EGGER,
-  MRL_MR_EGGER_ROBUST,
+  MRL_MR_EGGER_ROBUST, /* MM regression */
+  MRL_MR_EGGER_ROBUST_PENALISED,
   MRL_MR_EGGER_BOOTSTRAP,
   MRL_MR_SIMPLE_MEDIAN,
   MRL_MR_WEIGHTED_MEDIAN,
@@ -37,8 +42,11 @@ typedef enum {
   MRL_MR_WEIGHTED_MODE_NOME,
   MRL_MR_RAPS,
   MRL_MR_MAXLIK,
+  MRL_MR_MAXLIK_RANDOM, /* se * max(1, sigma) */
   MRL_MR_DIVW,
   MRL_MR_PIVW,
+  MRL_MR_SIGN,       /* concordance of signs, -1 .. 1 */
+  MRL_MR_UNWEIGHTED, /* ordinary regression through the origin, as TwoSampleMR's mr_uwr */
   MRL_MR_N_METHOD
 } mrl_mr_method;
 
@@ -53,16 +61,20 @@ typedef struct {
   double psi;          /* correlation of the two effect estimates, overlapping samples [0] */
   int over_dispersion; /* RAPS [1] */
   mrl_mr_loss loss;    /* RAPS [Huber] */
-  int median_weights_first_order; /* weights (bx/sy)^2 instead of 1/V(ratio) in the weighted median
-                                   */
+  int median_weights_first_order; /* weighted median: (bx/sy)^2 instead of 1/V(ratio) [0] */
 } mrl_mr_settings;
+
+/* Variants that a method needs; 1 or more. */
+size_t mrl_mr_min_n(mrl_mr_method method);
 
 /* Why a method gave nothing. */
 typedef enum {
   MRL_MR_FINE = 0,
-  MRL_MR_TOO_FEW,    /* fewer variants than the method needs (or more than one: Wald) */
+  MRL_MR_TOO_FEW,    /* fewer variants than the method needs */
+  MRL_MR_TOO_MANY,   /* more than one variant: Wald */
   MRL_MR_DEGENERATE, /* no spread of bx, a ratio that is not finite, a singular information */
-  MRL_MR_NO_CONVERGE
+  MRL_MR_NO_CONVERGE,
+  MRL_MR_N_WHY
 } mrl_mr_why;
 
 /* NaN where a method does not have the quantity. q, q_df: Cochran's or Rucker's heterogeneity. */
@@ -70,18 +82,16 @@ typedef struct {
   double estimate, std_error, p_value;
   double q, q_df, q_p_value;
   double intercept, intercept_se, intercept_p;
-  double tau2; /* RAPS: over-dispersion variance; IVW, Egger: residual standard error */
+  double sigma;  /* residual standard error of the regression; robust: the scale of its S step */
+  double tau2;   /* variance of the over-dispersion: RAPS, dIVW, pIVW */
+  size_t n_used; /* variants that count (sign test: those whose effects are not 0); 0: all */
   mrl_mr_why why;
 } mrl_mr_estimate;
 
-/* All fields NaN, why = fine. */
+/* All numbers NaN, n_used = 0. */
 mrl_mr_estimate mrl_mr_none(mrl_mr_why why);
-
-/* Two-sided p-values. */
-double mrl_normal_p(double z);
-double mrl_student_p(double t, double df);
-double mrl_chisq_p(double x, double df);
-double mrl_normal_quantile(double p);
+/* The same again, or none (degenerate) if the estimate is not finite. */
+mrl_mr_estimate mrl_mr_checked(mrl_mr_estimate at);
 
 /*
  * One method on one group. group: its number, which keys the bootstrap's streams (draw b of group g
