@@ -54,6 +54,7 @@ double *glue_list_matrix(SEXP list, int i, size_t nrow, size_t ncol);
 int *glue_list_int(SEXP list, int i, R_xlen_t n);
 
 /* Entries: C_<topic>_<verb>, the same word in R. */
+SEXP C_density_mode(SEXP x, SEXP weight, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);

@@ -80,7 +80,9 @@ SEXP C_rng_draw(SEXP settings)
   const int n = glue_item_int(settings, "n");
   const double parameter = glue_item_dbl(settings, "parameter");
   const uint64_t stream = (uint64_t)glue_item_dbl(settings, "stream");
-  mrl_rng rng = mrl_rng_stream(glue_item_seed(settings), MRL_RNG_TEST, stream);
+  const mrl_rng_purpose purpose =
+      glue_item_lgl(settings, "bootstrap") ? MRL_RNG_BOOTSTRAP : MRL_RNG_TEST;
+  mrl_rng rng = mrl_rng_stream(glue_item_seed(settings), purpose, stream);
   SEXP out = PROTECT(Rf_allocVector(REALSXP, n));
   draw(REAL(out), (size_t)n, law, parameter, &rng);
   UNPROTECT(1);
