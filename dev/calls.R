@@ -25,7 +25,8 @@ calls <- alist(
   C_meta_random = meta_random(c(1, 2, 4, 3), c(1, 1, 2, 1), group = c(1, 1, 1, 2)),
   C_meta_regression = meta_regression(c(1, 2, 4, 3), c(1, 1, 2, 1), 1:4),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
-  C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1)
+  C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
+  C_sim_summary = sim_summary(n_snps = 4, seed = 1)
 )
 
 # Run the calls with the functions of `house`; says which entries were tried.

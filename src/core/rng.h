@@ -25,6 +25,7 @@ typedef enum {
   MRL_RNG_SIM_NOISE,
   MRL_RNG_BOOTSTRAP,
   MRL_RNG_PERMUTE,
+  MRL_RNG_SIM_SUMMARY,
   MRL_RNG_N_PURPOSE
 } mrl_rng_purpose;
 

@@ -64,5 +64,6 @@ SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SE
 SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
 SEXP C_rng_draw(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
+SEXP C_sim_summary(SEXP settings);
 
 #endif

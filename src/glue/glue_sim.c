@@ -2,6 +2,7 @@
 #include "glue.h"
 
 #include "../core/sim_contextual.h"
+#include "../core/sim_summary.h"
 
 /* A list of `count` vectors of n doubles in slot i, and their addresses. */
 static double **list_columns(SEXP list, int i, size_t count, R_xlen_t n)
@@ -53,6 +54,43 @@ SEXP C_sim_contextual(SEXP settings)
   out.alpha = glue_list_dbl(value, 10, n_snp);
   out.linkage = glue_list_dbl(value, 11, n_snp - 1);
   const mrl_status status = mrl_sim_contextual_run(&out, &s, &ctx);
+  SEXP result = glue_result(status, value);
+  UNPROTECT(1);
+  return result;
+}
+
+SEXP C_sim_summary(SEXP settings)
+{
+  static const char *const names[] = {"bx", "sx", "by", "sy", "maf", "gamma", "alpha", "valid"};
+  const mrl_sim_summary_settings s = {
+      .n_pair = (size_t)glue_item_int(settings, "n_pair"),
+      .n_snp = (size_t)glue_item_int(settings, "n_snp"),
+      .seed = glue_item_seed(settings),
+      .theta = glue_item_dbl(settings, "theta"),
+      .n_exposure = glue_item_dbl(settings, "n_exposure"),
+      .n_outcome = glue_item_dbl(settings, "n_outcome"),
+      .maf_low = glue_item_dbl(settings, "maf_low"),
+      .maf_high = glue_item_dbl(settings, "maf_high"),
+      .effect_sd = glue_item_dbl(settings, "effect_sd"),
+      .invalid = glue_item_dbl(settings, "invalid"),
+      .pleiotropy_mean = glue_item_dbl(settings, "pleiotropy_mean"),
+      .pleiotropy_sd = glue_item_dbl(settings, "pleiotropy_sd"),
+      .through_confounder = glue_item_dbl(settings, "through_confounder"),
+      .rho = glue_item_dbl(settings, "rho"),
+      .z_threshold = glue_item_dbl(settings, "z_threshold"),
+      .winners_curse = glue_item_lgl(settings, "winners_curse"),
+      .flip = glue_item_lgl(settings, "flip"),
+  };
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
+  const R_xlen_t n = (R_xlen_t)(s.n_pair * s.n_snp);
+  SEXP value = PROTECT(glue_list(names, 8));
+  mrl_sim_summary out;
+  double **const slots[] = {&out.bx, &out.sx, &out.by, &out.sy, &out.maf, &out.gamma, &out.alpha};
+  for (int i = 0; i < 7; i++) {
+    *slots[i] = glue_list_dbl(value, i, n);
+  }
+  out.valid = glue_list_int(value, 7, n);
+  const mrl_status status = mrl_sim_summary_run(&out, &s, &ctx);
   SEXP result = glue_result(status, value);
   UNPROTECT(1);
   return result;
