@@ -11,7 +11,10 @@
 #'   are per allele in the units of the paper, on CHD log odds ratios per allele.
 #' @source Waterworth et al. (2010), Genetic variants influencing circulating lipid levels and risk of
 #'   coronary artery disease, Arterioscler. Thromb. Vasc. Biol. 30:2264.
+#' @name lipid_chd
+#' @docType data
+#' @keywords datasets
 #' @examples
 #' ldl <- subset(lipid_chd, exposure == "LDL")
 #' head(ldl)
-"lipid_chd"
+NULL
