@@ -61,7 +61,8 @@ typedef struct {
   double psi;          /* correlation of the two effect estimates, overlapping samples [0] */
   int over_dispersion; /* RAPS [1] */
   mrl_mr_loss loss;    /* RAPS [Huber] */
-  int median_weights_first_order; /* weighted median: (bx/sy)^2 instead of 1/V(ratio) [0] */
+  int median_weights_first_order; /* medians: weights (bx/sy)^2 instead of 1/V(ratio) [0] */
+  int mode_exact; /* modes: the density's own maximum instead of that on R's 512 points [0] */
 } mrl_mr_settings;
 
 /* Variants that a method needs; 1 or more. */

@@ -12,19 +12,25 @@
  */
 
 typedef struct {
-  double *ratio, *se, *weight; /* (n) each */
-  double *draw, *spare;        /* (n) each */
+  double *ratio, *se, *weight, *draw, *spare; /* (n) each */
+  mrl_weighted *item, *spare_item;            /* (n) each, for the exact mode */
 } pieces;
 
 static pieces split(double *work, size_t n)
 {
-  const pieces p = {work, work + n, work + 2 * n, work + 3 * n, work + 4 * n};
+  const pieces p = {work,
+                    work + n,
+                    work + 2 * n,
+                    work + 3 * n,
+                    work + 4 * n,
+                    (mrl_weighted *)(work + 5 * n),
+                    (mrl_weighted *)(work + 7 * n)};
   return p;
 }
 
 size_t mrl_mr_mode_part_work(size_t n)
 {
-  return 5 * n;
+  return 9 * n;
 }
 
 static double ratio_se(const mrl_mr_data *d, size_t i, int nome)
@@ -63,18 +69,28 @@ static double bandwidth(const double *value, double *spare, size_t n, double phi
   return fmax(1e-8, phi * 0.9 * spread / pow((double)n, 0.2));
 }
 
-static double mode_of(const pieces *p, const double *value, size_t n, double phi)
+static double mode_of(const pieces *p, const double *value, size_t n,
+                      const mrl_mr_settings *settings)
 {
-  return mrl_density_mode(value, p->weight, n, bandwidth(value, p->spare, n, phi));
+  const double h = bandwidth(value, p->spare, n, settings->phi);
+  if (!settings->mode_exact || !isfinite(h)) {
+    return mrl_density_mode(value, p->weight, n, h);
+  }
+  for (size_t i = 0; i < n; i++) {
+    p->item[i].value = value[i];
+    p->item[i].weight = p->weight[i];
+  }
+  mrl_sort_weighted(p->item, p->spare_item, n);
+  return mrl_density_mode_exact(p->item, n, h);
 }
 
-static double draw_mode(const pieces *p, size_t n, double phi, mrl_rng rng)
+static double draw_mode(const pieces *p, size_t n, const mrl_mr_settings *settings, mrl_rng rng)
 {
   mrl_rng_fill_normal(&rng, p->draw, n);
   for (size_t i = 0; i < n; i++) {
     p->draw[i] = p->ratio[i] + p->se[i] * p->draw[i];
   }
-  return mode_of(p, p->draw, n, phi);
+  return mode_of(p, p->draw, n, settings);
 }
 
 void mrl_mr_mode_draws(double *draws, mrl_mr_method method, const mrl_mr_data *data, size_t group,
@@ -85,7 +101,7 @@ void mrl_mr_mode_draws(double *draws, mrl_mr_method method, const mrl_mr_data *d
   const int usable = n >= MRL_MR_BOOT_MIN_VARIANTS && set_ratios(&p, method, data);
   for (size_t b = from; b < to; b++) {
     const mrl_rng rng = mrl_mr_boot_stream(settings, group, b);
-    draws[b] = usable ? draw_mode(&p, n, settings->phi, rng) : NAN;
+    draws[b] = usable ? draw_mode(&p, n, settings, rng) : NAN;
   }
 }
 
@@ -101,7 +117,7 @@ mrl_mr_estimate mrl_mr_mode_finish(mrl_mr_method method, const mrl_mr_data *data
     return mrl_mr_none(MRL_MR_DEGENERATE);
   }
   mrl_mr_estimate out = mrl_mr_none(MRL_MR_FINE);
-  out.estimate = mode_of(&p, p.ratio, n, settings->phi);
+  out.estimate = mode_of(&p, p.ratio, n, settings);
   if (isnan(out.estimate)) {
     return mrl_mr_none(MRL_MR_DEGENERATE);
   }
