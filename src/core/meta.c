@@ -13,6 +13,8 @@
  * milliseconds. Larger groups are worked on one by one in serial code, which polls by itself.
  */
 enum { ROUND = 20000 };
+/* Effects that are worth a second thread: waking it takes as long as a few hundred. */
+enum { WORTH_THREADS = 1000 };
 
 static void single_effect(double *row, double effect, double se, mrl_meta_method method)
 {
@@ -147,7 +149,8 @@ mrl_status mrl_meta_groups(double *out, const mrl_meta_data *data,
       model[i].ctx = to > g ? &quiet : ctx;
     }
     if (to > g) {
-      failed |= run_round(out, data, g, to, settings, model, ctx->n_threads);
+      const int few = data->start[to] - data->start[g] < WORTH_THREADS;
+      failed |= run_round(out, data, g, to, settings, model, few ? 1 : ctx->n_threads);
       g = to;
     } else {
       failed |= group_row(out, data, g++, settings, model);
