@@ -192,7 +192,7 @@ static void test_gram_naive(void)
 static void test_gram_bits(void)
 {
   static const size_t widths[] = {3, 29, 100, 1500};
-  static const size_t heights[] = {1100, 40000, 6000, 300};
+  static const size_t heights[] = {1100, 80000, 10000, 300};
   for (size_t w = 0; w < 4; w++) {
     const size_t p = widths[w], n = heights[w], size = p * p * sizeof(double);
     const columns s = columns_new(n, p, 1);

@@ -154,10 +154,10 @@ static void FN(test_bits)(void)
   for (int i = 0; i < 8; i++) {
     FN(check_bits)(1 + below(400), 1 + below(150), i < 4 ? 600 : 1 + below(600), i);
   }
-  FN(check_bits)(3001, 41, 300, 0);
-  FN(check_bits)(41, 3001, 300, 3);
-  FN(check_bits)(70, 61, 10000, 1);
-  FN(check_bits)(20, 512, 5000, 2);
+  FN(check_bits)(3001, 41, 600, 0);
+  FN(check_bits)(41, 3001, 600, 3);
+  FN(check_bits)(70, 61, 16000, 1);
+  FN(check_bits)(20, 512, 7000, 2);
 }
 
 /* A NaN or an infinity in a row of a reaches all of that row of c and nothing else; zeros in b do

@@ -30,10 +30,10 @@ enum {
 };
 
 /*
- * Less work than that for each thread and byte of its registers (0.1 to 0.5 ms) is not worth
+ * Less work than that for each thread and byte of its registers (0.2 to 1 ms) is not worth
  * another thread: on a busy machine its share may wait for 10 ms until it is run at all.
  */
-static const double FLOPS_PER_THREAD = 5e5;
+static const double FLOPS_PER_THREAD = 1e6;
 
 mrl_isa mrl_isa_best(void)
 {

@@ -7,7 +7,7 @@
  * product cut in two along k, the second part accumulated, equals the whole. The portable path does
  * not fuse (where the compiler leaves that to us) and agrees to rounding.
  *
- * Threads: ctx->n_threads at most, and one only where the work is less than 0.1 to 0.5 ms for one,
+ * Threads: ctx->n_threads at most, and one only where the work is less than 0.2 to 1 ms for one,
  * as in a layer with a small batch. Polls: between parallel regions, each of which takes up to 0.05
  * s on a slow machine; a product that fits one region does not poll, its caller does.
  *
