@@ -5,9 +5,12 @@
 #'
 #' @param fit A fit of an `iv_*()` function.
 #' @param ... Nothing else may be given.
-#' @return A data.frame `diagnostic, df1, df2, statistic, p.value, critical`, one row per diagnostic:
-#' * `Weak instruments`: F test of the instruments in the first stage given the covariates (Wald with
-#'   robust covariance). Below 10 is the usual alarm (Staiger & Stock 1997), and no proof of strength
+#' @return A data.frame `diagnostic, df1, df2, statistic, p.value, critical`, one row per
+#'   diagnostic:
+#' * `Weak instruments`: F test of the instruments in the first stage given the covariates (Wald
+#'   with
+#'   robust covariance). Below 10 is the usual alarm (Staiger & Stock 1997), and no proof of
+#'   strength
 #'   above.
 #' * `Conditional F` (Sanderson & Windmeijer 2016): strength for one exposure while the others are
 #'   instrumented too; with one exposure the same as the row before.
@@ -80,16 +83,17 @@ effective_critical <- function(k, tau = 0.10, alpha = 0.05) {
 
 find_diagnostic <- function(diagnostics, names) {
   found <- diagnostics[diagnostics$diagnostic %in% names, , drop = FALSE]
-  if (nrow(found)) found[1, ] else data.frame(statistic = NA_real_, p.value = NA_real_,
-    critical = NA_real_)
+  none <- data.frame(statistic = NA_real_, p.value = NA_real_, critical = NA_real_)
+  if (nrow(found)) found[1, ] else none
 }
 
 # The row of the least (conditional) first-stage F.
 find_weakest <- function(diagnostics) {
   found <- diagnostics[startsWith(diagnostics$diagnostic, "Conditional F"), , drop = FALSE]
-  if (nrow(found)) found[which.min(c(found$statistic, Inf)[seq_len(nrow(found))])[1], ] else {
-    find_diagnostic(diagnostics, character())
+  if (!nrow(found)) {
+    return(find_diagnostic(diagnostics, character()))
   }
+  found[which.min(replace(found$statistic, is.na(found$statistic), Inf)), ]
 }
 
 # What is weak about the instruments, in words; NULL if nothing is.

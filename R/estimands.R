@@ -1,4 +1,5 @@
-# Causal estimands of a fit: curves, contrasts, derivatives, averaged over the people it was made of.
+# Causal estimands of a fit: curves, contrasts, derivatives, averaged over the people it was made
+# of.
 
 #' Causal effects from a fitted model
 #'
@@ -6,7 +7,8 @@
 #' were set to `x` (`effect_curve()`), the difference between two levels for the sample
 #' (`ate()`) or for each person (`cate()`), and the slope averaged over the sample
 #' (`average_derivative()`). All of it inherits the assumptions of the fit (see [iv_2sls()]) and
-#' its functional form: far from the exposures seen, it is extrapolation. Standard errors are those of
+#' its functional form: far from the exposures seen, it is extrapolation. Standard errors are those
+#' of
 #' the coefficients; the people averaged over count as fixed.
 #'
 #' Covariates stay as observed and are averaged over (with the fit's weights). A formula whose

@@ -2,10 +2,12 @@
 #'
 #' Estimates the linear causal effect of one or more exposures on an outcome with instruments.
 #' It is the effect if (1) the instruments shift the exposure, (2) nothing confounds instruments and
-#' outcome given the covariates, and (3) the instruments reach the outcome only through the exposure.
+#' outcome given the covariates, and (3) the instruments reach the outcome only through the
+#' exposure.
 #' With effects that differ between people it is an average weighted towards those whom the
 #' instruments shift. Weak instruments pull it towards the confounded regression and make intervals
-#' too narrow: look at [diagnostics()], which every fit carries; (2) and (3) can only be contradicted
+#' too narrow: look at [diagnostics()], which every fit carries; (2) and (3) can only be
+#' contradicted
 #' by data (over-identification), never shown.
 #'
 #' `iv_ols()` is the regression without instruments, for comparison: it is the causal effect only if
@@ -15,14 +17,16 @@
 #' @section Formulas:
 #' `y ~ x + w | z + w`: terms on both sides of `|` are covariates, those on the left only are
 #' exposures, those on the right only instruments. `y ~ w | x | z` says the same with one role per
-#' part. Factors, interactions and functions work as in [stats::lm()]; a matrix in `data` (genotypes,
+#' part. Factors, interactions and functions work as in [stats::lm()]; a matrix in `data`
+#' (genotypes,
 #' say) is one term with many columns. The constant follows the first part (`+ 0` removes it).
 #'
 #' @section Missing values:
 #' Rows with missing values are dropped by `na.action`, counted and told. Missing *genotypes* are
 #' imputed to the mean of their variant by default, counted and told: a genotype is a column of a
 #' matrix whose values are 0, 1 and 2 only, or an instrument variable with these values of which one
-#' at least is a 2. Collinear instruments and covariates are dropped with a message. Rows of weight 0
+#' at least is a 2. Collinear instruments and covariates are dropped with a message. Rows of weight
+#' 0
 #' are left out.
 #'
 #' @section Inference:
@@ -45,7 +49,8 @@
 #'   Instruments are never kept.
 #' @param n_threads Number of threads; results do not depend on it.
 #' @return A list of class `c("iv_2sls", "iv_fit")` with `coefficients`, `vcov`, `residuals`,
-#'   `fitted.values`, `diagnostics`, `first_stage` (data.frame `exposure, term, estimate, std.error`),
+#'   `fitted.values`, `diagnostics`, `first_stage` (data.frame `exposure, term, estimate,
+#'   std.error`),
 #'   `partial_r2`, `dropped` (what was left out), `imputed` and what describes the call. Read it
 #'   with `tidy()`, `glance()`, `augment()`, [diagnostics()], [effect_curve()].
 #' @references Wooldridge (2010), Econometric Analysis of Cross Section and Panel Data, ch. 5;

@@ -9,14 +9,17 @@
 #' @param snp Names of the variants; by default `snp1`, `snp2`, ...
 #' @param exposure,outcome Names of exposure and outcome: one string each, or n of them for several
 #'   pairs.
-#' @param effect_allele,other_allele,eaf Alleles and the frequency of the effect allele, if known (one
+#' @param effect_allele,other_allele,eaf Alleles and the frequency of the effect allele, if known
+#'   (one
 #'   or n values each).
 #' @param samplesize_exp,samplesize_out Sample sizes, if known; Steiger's test needs them.
 #' @return A data.frame with TwoSampleMR's columns `SNP, effect_allele.exposure,
-#'   other_allele.exposure, effect_allele.outcome, other_allele.outcome, beta.exposure, beta.outcome,
+#'   other_allele.exposure, effect_allele.outcome, other_allele.outcome, beta.exposure,
+#'   beta.outcome,
 #'   eaf.exposure, eaf.outcome, se.exposure, se.outcome, pval.exposure, pval.outcome,
 #'   samplesize.exposure, samplesize.outcome, id.exposure, exposure, id.outcome, outcome, mr_keep`,
-#'   a row per variant. `mr_keep` is TRUE for all; `mr_estimate()` says what it cannot use. Ids are the
+#'   a row per variant. `mr_keep` is TRUE for all; `mr_estimate()` says what it cannot use. Ids are
+#'   the
 #'   names of exposure and outcome. P-values are those of the normal law.
 #' @examples
 #' dat <- mr_data(b_exp = c(0.10, 0.20, 0.15), se_exp = rep(0.02, 3),

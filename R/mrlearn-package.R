@@ -1,11 +1,13 @@
 #' mrlearn: machine learning for Mendelian randomization
 #'
 #' Mendelian randomization asks whether an exposure causes an outcome, with genetic variants as
-#' instruments: they shift the exposure and must reach the outcome only through it. Every estimate of
+#' instruments: they shift the exposure and must reach the outcome only through it. Every estimate
+#' of
 #' this package rests on that assumption, which data can contradict but never prove; the diagnostics
 #' that each fit carries say how strong the instruments are and where they disagree.
 #'
-#' Start with [iv_2sls()] and [iv_lasso()] on individual-level data; [sim_contextual()] simulates data
+#' Start with [iv_2sls()] and [iv_lasso()] on individual-level data; [sim_contextual()] simulates
+#' data
 #' whose truth is known.
 #'
 #' @keywords internal

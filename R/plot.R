@@ -4,7 +4,8 @@
 #'
 #' `"effect"` draws the mean outcome against the exposure set, with its interval and a rug of the
 #' exposures seen; `"coefficients"` estimates and intervals of all coefficients but the constant;
-#' `"first_stage"` the first-stage coefficients of the instruments with intervals. `plot()` uses base
+#' `"first_stage"` the first-stage coefficients of the instruments with intervals. `plot()` uses
+#' base
 #' graphics, `ggplot2::autoplot()` gives a ggplot.
 #'
 #' @param x,object A fit of an `iv_*()` function.

@@ -2,7 +2,8 @@
 #'
 #' Effects of variants on exposure and outcome as two genome-wide studies would report them, with a
 #' known causal effect and chosen departures from the assumptions: invalid variants (balanced or
-#' directional pleiotropy, InSIDE kept or violated), samples that overlap, selection on the same data
+#' directional pleiotropy, InSIDE kept or violated), samples that overlap, selection on the same
+#' data
 #' (winner's curse). Exposure and outcome have variance 1.
 #'
 #' For variant \eqn{j}, \eqn{maf_j} is uniform on `maf`, the standard errors are
@@ -16,7 +17,8 @@
 #' effect\_sd^2)|}, which adds \eqn{p_j} to \eqn{\gamma_j} and \eqn{p_j} to \eqn{\alpha_j}: strength
 #' and direct effect are correlated.
 #'
-#' Overlapping samples make the errors correlated, by `overlap` \eqn{\min(n_X, n_Y) / \sqrt{n_X n_Y}}
+#' Overlapping samples make the errors correlated, by `overlap` \eqn{\min(n_X, n_Y) / \sqrt{n_X
+#' n_Y}}
 #' times `correlation`. Variants must pass `p_threshold`: with `winners_curse = TRUE` by the very
 #' estimate that is reported, else by that of another sample of the same size.
 #'
@@ -36,11 +38,14 @@
 #' @param maf Range of the allele frequencies.
 #' @param seed One whole number, or NULL to draw one from R's generator.
 #' @param n_threads Number of threads; the result does not depend on it.
-#' @return A data.frame of class `mr_sim` with the columns of [mr_data()], `n_snps` rows for each pair; the pairs
-#'   are the exposures `X1`, `X2`, ... and the outcomes `Y1`, `Y2`, ... [truth()] has `beta` (theta), `curve`, `theta`, `gamma`,
-#'   `alpha`, `valid`, `mafs` (a value per row), `rho` (correlation of the errors), `n`, `seed`.
-#' @references Bowden, Davey Smith & Burgess (2015), Int. J. Epidemiol. 44:512 (balanced and directional
-#'   pleiotropy, InSIDE). Burgess, Davies & Thompson (2016), Genet. Epidemiol. 40:597 (overlap).
+#' @return A data.frame of class `mr_sim` with the columns of [mr_data()], `n_snps` rows for each
+#'   pair; the pairs are the exposures `X1`, `X2`, ... and the outcomes `Y1`, `Y2`, ... [truth()]
+#'   has
+#'   `beta` and `theta` (the causal effect), `curve`, `gamma`, `alpha`, `valid`, `mafs` (a value per
+#'   row), `rho` (correlation of the errors), `n`, `seed`.
+#' @references Bowden, Davey Smith & Burgess (2015), Int. J. Epidemiol. 44:512 (balanced and
+#'   directional pleiotropy, InSIDE). Burgess, Davies & Thompson (2016), Genet. Epidemiol. 40:597
+#'   (overlap).
 #' @examples
 #' sim <- sim_summary(n_snps = 50, theta = 0.3, invalid = 0.3, pleiotropy = "directional", seed = 1)
 #' mr_estimate(sim, c("mr_ivw", "mr_weighted_median"), seed = 1)[c("method", "b", "se")]
@@ -92,8 +97,8 @@ summary_sim <- function(value, settings) {
   dat <- mr_data(value$bx, value$sx, value$by, value$sy,
     snp = rep(paste0("rs", seq_len(settings$n_snp)), settings$n_pair),
     exposure = paste0("X", pair), outcome = paste0("Y", pair), effect_allele = "A",
-    other_allele = "G", eaf = value$maf, samplesize_exp = settings$n_exposure,
-    samplesize_out = settings$n_outcome
+    other_allele = "G", eaf = ifelse(value$gamma < 0, 1 - value$maf, value$maf),
+    samplesize_exp = settings$n_exposure, samplesize_out = settings$n_outcome
   )
   theta <- settings$theta
   truth <- list(
