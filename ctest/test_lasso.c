@@ -63,12 +63,13 @@ static void fixture_fit(fixture *f, const mrl_lasso_settings *settings, int n_th
   f->data.w = f->col;
   f->data.z = f->col + d->n_w;
   f->data.fold = k > 0 ? f->fold : NULL;
-  const size_t sizes[] = {m, m * d->n_z, m * (1 + d->n_w), m, m, m, m, d->n_z, m * k, k, m, m, k};
-  double **const items[] = {&f->result.lambda,      &f->result.beta,      &f->result.unpenalised,
-                            &f->result.df,          &f->result.dev_ratio, &f->result.violation,
-                            &f->result.iterations,  &f->result.sd,        &f->result.cv_error,
-                            &f->result.fold_weight, &f->result.cv_mean,   &f->result.cv_se,
-                            &f->result.cv_violation};
+  const size_t sizes[] = {m, m * d->n_z, m * (1 + d->n_w), m, m, m, m, m, d->n_z, m * k, k, m,
+                          m, k};
+  double **const items[] = {&f->result.lambda,    &f->result.beta,        &f->result.unpenalised,
+                            &f->result.df,        &f->result.dev_ratio,   &f->result.shrinkage,
+                            &f->result.violation, &f->result.iterations,  &f->result.sd,
+                            &f->result.cv_error,  &f->result.fold_weight, &f->result.cv_mean,
+                            &f->result.cv_se,     &f->result.cv_violation};
   size_t total = 0, at = 0;
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     total += sizes[i];

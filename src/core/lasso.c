@@ -78,12 +78,13 @@ static void record_fit(mrl_lasso_result *result, const workspace *space, const l
   const size_t first = path->first, n_w = data->n_w, n_z = data->n_z, x = m->p - 1;
   const size_t i_lambda = at->i_lambda;
   double *beta = result->beta + i_lambda * n_z, *u = result->unpenalised + i_lambda * (1 + n_w);
-  double df = 0, explained = 0, centre = 0;
+  double df = 0, with_x = 0, with_residual = 0, centre = 0;
   for (size_t j = 0; j < n_z; j++) {
     const double b = path->b[j];
     beta[j] = b != 0 ? b / path->sd[j] * m->scale[1 + n_w + j] / m->scale[x] : 0;
     centre += beta[j] * m->shift[1 + n_w + j];
-    explained += b * (path->xz[j] + path->gradient[j]);
+    with_x += b * path->xz[j];
+    with_residual += b * path->gradient[j];
     df += b != 0;
   }
   for (size_t j = 0; j < n_w; j++) {
@@ -91,7 +92,9 @@ static void record_fit(mrl_lasso_result *result, const workspace *space, const l
     centre += u[1 + j] * m->shift[1 + j];
   }
   u[0] = data->intercept ? m->shift[x] + at->a[0] / m->scale[x] - centre : 0;
+  const double explained = with_x + with_residual, square = with_x - with_residual;
   result->df[i_lambda] = df;
+  result->shrinkage[i_lambda] = square > 0 ? with_x / square : 1;
   result->dev_ratio[i_lambda] =
       path->null > 0 ? fmax(1 - (path->left - explained) / path->null, 0) : 0;
   result->violation[i_lambda] = path->violation;

@@ -44,6 +44,7 @@ typedef struct {
   double *unpenalised;  /* (1 + n_w, n_lambda) intercept (0 without one), covariates */
   double *df;           /* (n_lambda) nonzero coefficients */
   double *dev_ratio;    /* (n_lambda) 1 - residual / total sum of squares */
+  double *shrinkage;    /* (n_lambda) <fit, x> / <fit, fit> after partialling out; 1 if empty */
   double *violation;    /* (n_lambda) of the optimality conditions, relative to lambda_max */
   double *iterations;   /* (n_lambda) rounds */
   double *sd;           /* (n_z) on all rows; 0: instrument constant or spanned by covariates */

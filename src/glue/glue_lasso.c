@@ -8,6 +8,7 @@ enum {
   UNPENALISED,
   DF,
   DEV_RATIO,
+  SHRINKAGE,
   VIOLATION,
   ITERATIONS,
   SD,
@@ -22,8 +23,8 @@ enum {
 };
 
 static const char *const item_names[N_ITEMS] = {
-    "lambda",   "beta",        "unpenalised", "df",   "dev.ratio", "kkt",   "iterations", "sd",
-    "cv_error", "fold_weight", "cvm",         "cvsd", "cv_kkt",    "i_min", "i_1se"};
+    "lambda", "beta",     "unpenalised", "df",  "dev.ratio", "shrinkage", "kkt",   "iterations",
+    "sd",     "cv_error", "fold_weight", "cvm", "cvsd",      "cv_kkt",    "i_min", "i_1se"};
 
 static const double *const *read_columns(SEXP x, size_t count, R_xlen_t n, const char *name)
 {
@@ -73,6 +74,7 @@ static mrl_lasso_result result_in(SEXP list, const mrl_lasso_data *data, size_t 
   result.unpenalised = glue_list_matrix(list, UNPENALISED, 1 + data->n_w, n_lambda);
   result.df = glue_list_dbl(list, DF, (R_xlen_t)n_lambda);
   result.dev_ratio = glue_list_dbl(list, DEV_RATIO, (R_xlen_t)n_lambda);
+  result.shrinkage = glue_list_dbl(list, SHRINKAGE, (R_xlen_t)n_lambda);
   result.violation = glue_list_dbl(list, VIOLATION, (R_xlen_t)n_lambda);
   result.iterations = glue_list_dbl(list, ITERATIONS, (R_xlen_t)n_lambda);
   result.sd = glue_list_dbl(list, SD, (R_xlen_t)data->n_z);
