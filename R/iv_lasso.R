@@ -4,9 +4,9 @@
 #' and estimates the effect from them. **By default (`refit = FALSE`) the outcome is regressed on
 #' the LASSO fit of the exposure, as the contextualized-MR study did. Shrinkage makes this fit too
 #' small, so that the slope is inflated away from zero, by the factor
-#' \eqn{\langle\hat x, x\rangle / \langle\hat x, \hat x\rangle} (products after partialling out the covariates), which
-#' [diagnostics()] and `glance()` report as the shrinkage ratio. Take intervals from `refit = TRUE`,
-#' which is two-stage least squares on the selected instruments.**
+#' \eqn{\langle\hat x, x\rangle / \langle\hat x, \hat x\rangle} (products after partialling out
+#' the covariates), which [diagnostics()] and `glance()` report as the shrinkage ratio. Take
+#' intervals from `refit = TRUE`, which is two-stage least squares on the selected instruments.**
 #'
 #' @section What to expect:
 #' 500 data sets of [sim_contextual()] with 5000 people, 30 instruments and an effect of 0.3. Weak:
