@@ -24,6 +24,12 @@ calls <- alist(
   C_lasso_folds = lasso_folds(7L, 3L, seed = 1),
   C_meta_random = meta_random(c(1, 2, 4, 3), c(1, 1, 2, 1), group = c(1, 1, 1, 2)),
   C_meta_regression = meta_regression(c(1, 2, 4, 3), c(1, 1, 2, 1), 1:4),
+  C_mr_estimate = mrl_method("mr_egger_robust")(toy$x, toy$y, rep(0.1, 24), rep(0.2, 24)),
+  C_mr_frame = suppressMessages(mr_frame(data.frame(
+    id.exposure = "x", id.outcome = "y", exposure = "x", outcome = "y", SNP = 1:24,
+    mr_keep = rep(c(TRUE, FALSE), 12), beta.exposure = toy$x, se.exposure = 0.1,
+    beta.outcome = toy$y, se.outcome = 0.1
+  ))),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
   C_sim_summary = sim_summary(n_snps = 4, seed = 1)

@@ -9,8 +9,8 @@ static const double tune_psi = 4.685061;
 
 enum {
   N_SCREEN = 1024,  /* rows that candidates are screened on */
-  N_ALL_PAIRS = 32, /* up to here all pairs of rows are candidates: at most 496 */
-  N_PAIRS = 500, /* else as many; with half the rows bad, the chance of no good pair is .75^500 */
+  N_ALL_PAIRS = 25, /* up to here all pairs of rows are candidates: at most 300 */
+  N_PAIRS = 300, /* else as many; with half the rows bad, the chance of no good pair is .75^300 */
   N_KEEP = 6,    /* candidates, each near another minimum, that are refined on all rows */
   MAX_STEPS = 1000
 };
@@ -49,19 +49,26 @@ static void column_moments(double moments[3], const rows *data)
   moments[2] = xx / (double)data->n;
 }
 
-/* Puts a candidate into the list, which is ordered by scale; of two near the same minimum the
- * better one stays. */
+/* The place in the list of a candidate near the same minimum; list->n if there is none. */
+static size_t find_near(const shortlist *list, const double b[2], const double moments[3])
+{
+  size_t k = 0;
+  while (k < list->n && distance(moments, list->at[k].b, b) >= 0.3 * list->at[k].scale) {
+    k++;
+  }
+  return k;
+}
+
+/* Puts a candidate into the list, which is ordered by scale, in the place of those that are near
+ * the same minimum, which have larger scales. */
 static void enlist(shortlist *list, const candidate *new, const double moments[3])
 {
-  for (size_t k = 0; k < list->n; k++) {
-    if (distance(moments, list->at[k].b, new->b) < 0.3 * list->at[k].scale) {
-      if (list->at[k].scale <= new->scale) {
-        return;
-      }
-      memmove(list->at + k, list->at + k + 1, (list->n - k - 1) * sizeof *list->at);
-      list->n--;
-      k--;
+  for (size_t k; (k = find_near(list, new->b, moments)) < list->n;) {
+    if (list->at[k].scale <= new->scale) {
+      return;
     }
+    memmove(list->at + k, list->at + k + 1, (list->n - k - 1) * sizeof *list->at);
+    list->n--;
   }
   size_t place = list->n;
   while (place > 0 && list->at[place - 1].scale > new->scale) {
@@ -77,21 +84,22 @@ static void enlist(shortlist *list, const candidate *new, const double moments[3
 
 /*
  * One candidate: a step of the scale from the best one known, a least squares step, and a place in
- * the list if its scale is below that of the last there. Most candidates end at the comparison.
+ * the list if its scale is below that of a neighbour there, or of the last if it has none. Most
+ * candidates end at the comparison.
  */
 static void screen(shortlist *list, rows *data, const double start[2], const double moments[3],
                    double least)
 {
   const double best = list->at[0].scale;
   candidate new;
-  residuals(data, start);
-  const double rough = best * sqrt(sum_rho(data, best, NULL) / target(data));
+  const double rough = best * sqrt(residuals_rho(data, start, best) / target(data));
   if (!least_squares(new.b, data, start, tune_scale * rough)) {
     return;
   }
-  residuals(data, new.b);
-  const double bar = list->at[list->n - 1].scale;
-  if (list->n == N_KEEP && sum_rho(data, bar, NULL) >= target(data)) {
+  const size_t near = find_near(list, new.b, moments);
+  const size_t rival = near < list->n ? near : list->n - 1;
+  const double excess = residuals_rho(data, new.b, list->at[rival].scale) - target(data);
+  if (excess >= 0 && (near < list->n || list->n == N_KEEP)) {
     return;
   }
   new.scale = solve_scale(data, fmin(rough, best), least);
@@ -153,20 +161,23 @@ static void screen_all(shortlist *list, rows *data, const double moments[3], dou
   }
 }
 
-/* S steps (scale by one step of its fixed point, then least squares) until the fit moves by less
- * than tol of the scale. */
-static mrl_mr_why refine(candidate *at, rows *data, const double moments[3], double tol)
+/*
+ * S steps (scale by one step of its fixed point, then least squares) until the fit moves by less
+ * than tol of the scale, or joins the way to `known`, a better fit (NULL: there is none).
+ */
+static mrl_mr_why refine(candidate *at, rows *data, const double moments[3], double tol,
+                         const candidate *known)
 {
   for (int i = 0; i < MAX_STEPS; i++) {
     double next[2];
-    residuals(data, at->b);
-    at->scale *= sqrt(sum_rho(data, at->scale, NULL) / target(data));
+    at->scale *= sqrt(residuals_rho(data, at->b, at->scale) / target(data));
     if (!(at->scale > 0) || !least_squares(next, data, at->b, tune_scale * at->scale)) {
       return MRL_MR_DEGENERATE;
     }
     const double moved = distance(moments, next, at->b);
     memcpy(at->b, next, sizeof next);
-    if (moved <= tol * at->scale) {
+    if (moved <= tol * at->scale ||
+        (known && distance(moments, at->b, known->b) < 0.01 * known->scale)) {
       return MRL_MR_FINE;
     }
   }
@@ -271,7 +282,8 @@ static mrl_mr_why s_estimate(candidate *best, rows *data, rows *sample)
   column_moments(moments, data);
   for (size_t k = 0; k < list.n; k++) {
     candidate at = list.at[k];
-    if (!(at.scale > 0) || refine(&at, data, moments, 1e-5) == MRL_MR_DEGENERATE) {
+    const candidate *known = k > 0 ? best : NULL;
+    if (!(at.scale > 0) || refine(&at, data, moments, 1e-5, known) == MRL_MR_DEGENERATE) {
       return MRL_MR_DEGENERATE;
     }
     residuals(data, at.b);
@@ -283,7 +295,7 @@ static mrl_mr_why s_estimate(candidate *best, rows *data, rows *sample)
   if (!(best->scale > 0)) {
     return MRL_MR_DEGENERATE;
   }
-  why = refine(best, data, moments, 1e-12);
+  why = refine(best, data, moments, 1e-12, NULL);
   residuals(data, best->b);
   best->scale = solve_scale(data, best->scale, least);
   return best->scale > 0 ? why : MRL_MR_DEGENERATE;

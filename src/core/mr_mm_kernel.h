@@ -67,6 +67,24 @@ static inline double sum_rho(const rows *data, double scale, double *slope)
   return pair_sum(s0, s1);
 }
 
+/* Both in one pass: residuals at b into r, and their sum of rho. */
+static inline double residuals_rho(rows *data, const double b[2], double scale)
+{
+  const double inverse = 1 / (tune_scale * scale), b0 = b[0], b1 = b[1];
+  v2 s0 = {0, 0}, s1 = {0, 0};
+  for (size_t i = 0; i < data->padded; i += LANES) {
+    const v2 r0 = *(v2 *)(data->y + i) - b0 * *(v2 *)(data->a + i) - b1 * *(v2 *)(data->x + i);
+    const v2 r1 =
+        *(v2 *)(data->y + i + 2) - b0 * *(v2 *)(data->a + i + 2) - b1 * *(v2 *)(data->x + i + 2);
+    const v2 d0 = bite(r0, inverse), d1 = bite(r1, inverse);
+    *(v2 *)(data->r + i) = r0;
+    *(v2 *)(data->r + i + 2) = r1;
+    s0 += 1 - d0 * d0 * d0;
+    s1 += 1 - d1 * d1 * d1;
+  }
+  return pair_sum(s0, s1);
+}
+
 static inline double target(const rows *data)
 {
   return 0.5 * (double)(data->n - (size_t)data->p);

@@ -62,6 +62,8 @@ SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP setting
 SEXP C_lasso_folds(SEXP settings);
 SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SEXP settings);
 SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
+SEXP C_mr_estimate(SEXP effects, SEXP start, SEXP settings);
+SEXP C_mr_frame(SEXP keys, SEXP keep, SEXP effects);
 SEXP C_rng_draw(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
 SEXP C_sim_summary(SEXP settings);
