@@ -23,7 +23,9 @@ void mrl_ivdiag_carve(mrl_ivdiag_work *work, const mrl_lsq *sizes, size_t n_clus
   work->a = MRL_TAKE(arena, double, kx);
   work->d = MRL_TAKE(arena, double, kx);
   work->others = MRL_TAKE(arena, double, l *kx);
-  work->wald = MRL_TAKE(arena, double, (k + kx) * (k + kx) + 2 * kx * (k + kx) + 3 * kx * kx);
+  const size_t p = k + kx; /* columns of the augmented regression */
+  work->wald = MRL_TAKE(arena, double, p *p + 2 * kx * p + 3 * kx * kx);
+  work->kept = MRL_TAKE(arena, size_t, kx);
   if (robust) {
     work->rotated = MRL_TAKE(arena, double, (kx + 1) * c * c);
     work->omega = MRL_TAKE(arena, double, ll);
@@ -242,89 +244,113 @@ static mrl_status overidentification(mrl_iv_diagnostics *out, const mrl_iv_state
                 &test->statistic);
 }
 
-/* inverse(R_xx'R_xx) over the exposures (kx, kx): the bread of the first-stage residuals. */
-static mrl_status residual_bread(double *bread, const mrl_lsq *lsq)
-{
-  const size_t kx = lsq->kx, m = kx + 1;
-  for (size_t j = 0; j < kx; j++) {
-    if (!(lsq->rxx[j + j * m] > 0)) {
-      return MRL_SINGULAR; /* the instruments determine an exposure */
-    }
-    memcpy(bread + j * kx, lsq->rxx + j * m, kx * sizeof *bread);
-  }
-  return mrl_cholesky_inverse(bread, kx);
-}
+/*
+ * What the Wu-Hausman tests need. The first-stage residuals V may have a rank r below kx: a
+ * combination of exposures that the instruments determine is exogenous. kept (r): residuals that
+ * are independent; V = V_kept map. d = map beta - beta_2, where beta_2 are the slopes on V_kept in
+ * the regression of the outcome on [W, X_hat, V_kept]; exogeneity is d = 0.
+ */
+typedef struct {
+  size_t r;
+  size_t *kept;     /* (kx) */
+  double *map;      /* (r, kx) */
+  double *bread_v;  /* (r, r) inverse of V_kept'V_kept */
+  double *d;        /* (kx), the first r used */
+  double *variance; /* (r, r) of d */
+  double *rest;     /* workspace of the robust test */
+} mrl_exogeneity;
 
-/* d = beta - beta2, where beta2 is the slope on the first-stage residuals. */
-static void exogeneity_contrast(double *d, const mrl_iv_state *state, const double *bread_v)
+static mrl_status residual_space(mrl_exogeneity *ex, const mrl_iv_state *state)
 {
   const mrl_lsq *lsq = state->lsq;
   const size_t kx = lsq->kx, m = kx + 1;
-  for (size_t i = 0; i < kx; i++) {
-    d[i] = state->beta[i];
+  ex->r = 0;
+  for (size_t j = 0; j < kx; j++) {
+    if (lsq->rxx[j + j * m] > 0) {
+      ex->kept[ex->r++] = j;
+    }
+  }
+  const size_t r = ex->r;
+  if (r == 0) {
+    return MRL_OK;
+  }
+  double *beta_2 = ex->d;
+  for (size_t i = 0; i < r; i++) {
+    for (size_t j = 0; j < r; j++) {
+      ex->bread_v[i + j * r] = lsq->rxx[ex->kept[i] + ex->kept[j] * m];
+    }
     for (size_t j = 0; j < kx; j++) {
-      double cross = 0; /* (R_xx' R_xy)_j */
-      for (size_t a = 0; a <= j; a++) {
-        cross += lsq->rxx[a + j * m] * lsq->rxx[a + kx * m];
-      }
-      d[i] -= bread_v[i + j * kx] * cross;
+      ex->map[i + j * r] = lsq->rxx[ex->kept[i] + j * m];
     }
+    beta_2[i] = lsq->rxx[ex->kept[i] + kx * m];
   }
+  MRL_TRY(mrl_triangular_solve(ex->map, ex->bread_v, r, kx, 0));
+  MRL_TRY(mrl_triangular_solve(beta_2, ex->bread_v, r, 1, 0));
+  mrl_small_gemm(ex->d, r, ex->map, r, 0, state->beta, kx, 0, r, 1, kx, 1, -1);
+  return mrl_cholesky_inverse(ex->bread_v, r);
 }
 
-/* Homoskedastic: d' inverse(A^-1 + B^-1) d over the augmented regression's variance. */
-static mrl_status wu_hausman_iid(mrl_test *test, const mrl_iv_state *state, const double *bread_v,
-                                 double *variance, mrl_ivdiag_work *work)
+/* Homoskedastic: d' inverse(map A^-1 map' + bread_v) d over the augmented regression's variance. */
+static mrl_status wu_hausman_iid(mrl_test *test, const mrl_iv_state *state, mrl_exogeneity *ex,
+                                 mrl_ivdiag_work *work)
 {
   const mrl_lsq *lsq = state->lsq;
-  const size_t kx = lsq->kx, kw = lsq->kw, k = kw + kx, m = kx + 1, l = lsq->n_inst;
-  double distance = 0, left = 0;
-  for (size_t j = 0; j < kx; j++) {
-    for (size_t i = 0; i < kx; i++) {
-      variance[i + j * kx] = state->bread[kw + i + (kw + j) * k] + bread_v[i + j * kx];
-    }
-  }
+  const size_t kx = lsq->kx, kw = lsq->kw, k = kw + kx, m = kx + 1, l = lsq->n_inst, r = ex->r;
+  double distance = 0, left = 0, *half = ex->rest;
+  mrl_small_gemm(half, r, ex->map, r, 0, state->bread + kw + kw * k, k, 0, r, kx, kx, 1, 0);
+  memcpy(ex->variance, ex->bread_v, r * r * sizeof *ex->variance);
+  mrl_small_gemm(ex->variance, r, half, r, 0, ex->map, r, 1, r, r, kx, 1, 1);
   MRL_TRY(mrl_gmm_distance(&left, work->a, inst_coord(lsq, kx), inst_coord(lsq, 0), lsq->kc, NULL,
                            l, kx, work->gmm));
   left += lsq->rxx[kx + kx * m] * lsq->rxx[kx + kx * m];
-  MRL_TRY(mrl_gmm_distance(&distance, NULL, work->d, NULL, kx, variance, kx, 0, work->gmm));
-  test->statistic = distance / (double)kx / (left / test->df2);
+  MRL_TRY(mrl_gmm_distance(&distance, NULL, ex->d, NULL, r, ex->variance, r, 0, work->gmm));
+  test->statistic = distance / test->df1 / (left / test->df2);
   return MRL_OK;
 }
 
-/* Robust: the Wald test of d = 0 in the regression on [W, X_hat, V]. */
-static mrl_status wu_hausman_robust(mrl_test *test, const mrl_iv_state *state,
-                                    const double *bread_v, double *variance, mrl_ivdiag_work *work,
-                                    const mrl_ctx *ctx)
+/* The columns [W, X_hat, V_kept] and the map from their scores to d: map bread_beta, -bread_v. */
+static void augmented_columns(mrl_ivdiag_work *work, double *to_d, const mrl_iv_state *state,
+                              const mrl_exogeneity *ex)
 {
   const mrl_lsq *lsq = state->lsq;
-  const size_t n = lsq->n, kx = lsq->kx, kw = lsq->kw, k = kw + kx, p = k + kx;
-  double *meat = variance + kx * kx, *map = meat + p * p, *half = map + kx * p, wald = NAN;
-  for (size_t j = 0; j < p; j++) {
+  const size_t n = lsq->n, kx = lsq->kx, kw = lsq->kw, k = kw + kx, r = ex->r;
+  for (size_t j = 0; j < k + r; j++) {
     const int exogenous = j < kw;
     work->col[j] = exogenous ? lsq->c.col[j]
                    : j < k   ? state->x_hat + (j - kw) * n
-                             : state->v + (j - k) * n;
+                             : state->v + ex->kept[j - k] * n;
     work->shift[j] = exogenous ? lsq->c.shift[j] : 0;
     work->scale[j] = exogenous ? lsq->c.scale[j] : 1;
-    for (size_t i = 0; i < kx; i++) {
-      map[i + j * kx] = j < k ? state->bread[kw + i + j * k] : -bread_v[i + (j - k) * kx];
-    }
   }
+  mrl_small_gemm(to_d, r, ex->map, r, 0, state->bread + kw, k, 0, r, k, kx, 1, 0);
+  for (size_t i = 0; i < r * r; i++) {
+    to_d[r * k + i] = -ex->bread_v[i];
+  }
+}
+
+/* Robust: the Wald test of d = 0. */
+static mrl_status wu_hausman_robust(mrl_test *test, const mrl_iv_state *state, mrl_exogeneity *ex,
+                                    mrl_ivdiag_work *work, const mrl_ctx *ctx)
+{
+  const mrl_lsq *lsq = state->lsq;
+  const size_t n = lsq->n, r = ex->r, p = lsq->kw + lsq->kx + r;
+  double *meat = ex->rest, *to_d = meat + p * p, *half = to_d + r * p, wald = NAN;
+  augmented_columns(work, to_d, state, ex);
   memcpy(work->error, state->u, n * sizeof *work->error);
-  for (size_t j = 0; j < kx; j++) {
+  for (size_t j = 0; j < r; j++) {
+    const double *v = state->v + ex->kept[j] * n;
     for (size_t i = 0; i < n; i++) {
-      work->error[i] += work->d[j] * state->v[i + j * n];
+      work->error[i] += ex->d[j] * v[i];
     }
   }
   const mrl_columns columns = {work->col, work->shift, work->scale, NULL, n, p};
   MRL_TRY(mrl_meat(meat, &columns, work->error, state->weights, state->cluster, state->n_cluster,
                    &work->meat, state->isa, ctx));
-  mrl_small_gemm(half, kx, map, kx, 0, meat, p, 0, kx, p, p, mrl_robust_factor(state, p), 0);
-  mrl_small_gemm(variance, kx, half, kx, 0, map, kx, 1, kx, kx, p, 1, 0);
+  mrl_small_gemm(half, r, to_d, r, 0, meat, p, 0, r, p, p, mrl_robust_factor(state, p), 0);
+  mrl_small_gemm(ex->variance, r, half, r, 0, to_d, r, 1, r, r, p, 1, 0);
   MRL_TRY(
-      or_nan(mrl_gmm_distance(&wald, NULL, work->d, NULL, kx, variance, kx, 0, work->gmm), &wald));
-  test->statistic = wald / (double)kx;
+      or_nan(mrl_gmm_distance(&wald, NULL, ex->d, NULL, r, ex->variance, r, 0, work->gmm), &wald));
+  test->statistic = wald / test->df1;
   return MRL_OK;
 }
 
@@ -332,20 +358,20 @@ static mrl_status endogeneity(mrl_iv_diagnostics *out, const mrl_iv_state *state
                               mrl_ivdiag_work *work, const mrl_ctx *ctx)
 {
   const mrl_lsq *lsq = state->lsq;
-  const size_t kx = lsq->kx;
-  double *bread_v = work->wald, *variance = bread_v + kx * kx;
+  const size_t kx = lsq->kx, square = kx * kx;
+  double *at = work->wald;
+  mrl_exogeneity ex = {0, work->kept, at, at + square, work->d, at + 2 * square, at + 3 * square};
   mrl_test *test = &out->endogeneity;
-  const double df = (double)lsq->n - (double)(lsq->kw + 2 * kx);
-  test->df1 = (double)kx;
+  MRL_TRY(residual_space(&ex, state));
+  const double df = (double)lsq->n - (double)(lsq->kw + kx + ex.r);
+  test->df1 = (double)ex.r;
   test->df2 = state->n_cluster > 0 ? (double)state->n_cluster - 1 : df;
   test->statistic = NAN;
-  if (df <= 0 || residual_bread(bread_v, lsq) != MRL_OK) {
-    return MRL_OK;
+  if (df <= 0 || ex.r == 0) {
+    return MRL_OK; /* nothing is left over that could be endogenous */
   }
-  exogeneity_contrast(work->d, state, bread_v);
-  return state->robust
-             ? wu_hausman_robust(test, state, bread_v, variance, work, ctx)
-             : or_nan(wu_hausman_iid(test, state, bread_v, variance, work), &test->statistic);
+  return state->robust ? wu_hausman_robust(test, state, &ex, work, ctx)
+                       : or_nan(wu_hausman_iid(test, state, &ex, work), &test->statistic);
 }
 
 mrl_status mrl_ivdiag(mrl_iv_diagnostics *out, const mrl_iv_state *state, mrl_ivdiag_work *work,

@@ -47,6 +47,7 @@ typedef struct {
   double *error;          /* (n) */
   double *a, *d, *others; /* (kx), (kx), (n_inst, kx) */
   double *wald;           /* workspace of the Wu-Hausman tests */
+  size_t *kept;           /* (kx) */
   double *eigen;          /* mrl_eigen_work(n_inst) + n_inst */
   const double **col;     /* (kw + 2 kx) */
   double *shift, *scale;
