@@ -138,7 +138,7 @@ oracle: install
 doc: setup-dev
 	@dev/copy.sh $(B)/doc
 	@Rscript dev/doc.R $(B)/doc
-	@cp $(B)/doc/NAMESPACE NAMESPACE && rm -rf man && cp -r $(B)/doc/man man
+	@cp $(B)/doc/NAMESPACE NAMESPACE && rm -f man/*.Rd && mkdir -p man && cp $(B)/doc/man/*.Rd man/
 
 doc-check: setup-dev
 	@dev/copy.sh $(B)/doc-check

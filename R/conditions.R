@@ -3,7 +3,8 @@
 #' Conditions raised by mrlearn
 #'
 #' Every error has the class `mrlearn_error` and one of `mrlearn_error_argument` (a wrong type,
-#' length or value), `mrlearn_error_formula`, `mrlearn_error_data` (missing, infinite or empty data),
+#' length or value), `mrlearn_error_formula`, `mrlearn_error_data` (missing, infinite or empty
+#' data),
 #' `mrlearn_error_collinear`, `mrlearn_error_underidentified` (fewer instruments than exposures),
 #' `mrlearn_error_numeric` (the arithmetic failed) and `mrlearn_error_internal` (our bug).
 #' Warnings have `mrlearn_warning` and `mrlearn_warning_<what>`, messages `mrlearn_message` and

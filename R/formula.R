@@ -13,8 +13,8 @@ parse_iv_formula <- function(formula, data, instruments) {
     stop_mrl("formula", "`formula` must have one outcome on its left side; got ", size[1], ".")
   }
   if (size[2] > 3L) {
-    stop_mrl("formula", "`formula` has ", size[2], " parts on its right side; at most 3 are known: ",
-      "y ~ w | x | z (covariates, exposure, instruments).")
+    stop_mrl("formula", "`formula` has ", size[2], " parts on its right side; at most 3 are ",
+      "known: y ~ w | x | z (covariates, exposure, instruments).")
   }
   if (size[2] == 1L && instruments == "required") {
     stop_mrl("formula", "`formula` has no instruments: write y ~ x + w | z + w ",

@@ -118,8 +118,8 @@ check_variable_types <- function(mf, mf_terms, z_names) {
     v <- mf[[name]]
     known <- is.numeric(v) || is.logical(v) || is.factor(v) || is.character(v)
     if (!known || isS4(v) && !is.numeric(v)) {
-      stop_mrl("data", "Variable `", name, "` must be numeric, logical, a factor or character; got ",
-        describe(v), ".")
+      stop_mrl("data", "Variable `", name, "` must be numeric, logical, a factor or character; ",
+        "got ", describe(v), ".")
     }
   }
   y <- mf[[1L]] # model.response() would copy it with the row names
@@ -149,7 +149,8 @@ regressor_matrix <- function(spec, mf) {
     x = columns[, is_exposure, drop = FALSE], w = columns[, !is_exposure, drop = FALSE],
     names = colnames(full),
     design = list(
-      terms = with_environment(terms, slim_environment(spec$formula)), contrasts = attr(full, "contrasts"),
+      terms = with_environment(terms, slim_environment(spec$formula)),
+      contrasts = attr(full, "contrasts"),
       xlevels = stats::.getXlevels(terms, mf), exposure_terms = spec$roles$exposures
     )
   )
@@ -243,8 +244,8 @@ raw_variables <- function(spec, mf, call, env, dropped) {
     return(as_plain_frame(mf[vars]))
   }
   call$weights <- call$cluster <- NULL
-  raw <- tryCatch(
-    model_variables(call, stats::reformulate(quote_name(vars), env = environment(spec$formula)), env),
+  formula <- stats::reformulate(quote_name(vars), env = environment(spec$formula))
+  raw <- tryCatch(model_variables(call, formula, env),
     error = function(e) NULL
   )
   if (is.null(raw) || nrow(raw) != nrow(mf) + length(dropped)) {

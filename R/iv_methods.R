@@ -2,7 +2,8 @@
 
 #' The instrumental-variable estimators by name
 #'
-#' `iv_methods()` lists them; `iv_fit()` calls one by its name, which is handy in loops over methods.
+#' `iv_methods()` lists them; `iv_fit()` calls one by its name, which is handy in loops over
+#' methods.
 #'
 #' @param method A name in the `method` column of `iv_methods()`.
 #' @param ... Arguments of that method's function, named or in its order.

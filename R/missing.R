@@ -35,8 +35,9 @@ rows_to_drop <- function(mf, z_vars, genotype, call, env) {
   action <- na_action(call, env)
   missing <- missing[lengths(missing) > 0L]
   text <- if (length(rows)) {
+    of <- paste0("`", gsub("^\\(|\\)$", "", names(missing)), "` ", lengths(missing))
     paste0(length(rows), " of ", nrow(mf), " rows have missing values (",
-      paste0("`", gsub("^\\(|\\)$", "", names(missing)), "` ", lengths(missing), collapse = ", "), ")")
+      paste(of, collapse = ", "), ")")
   }
   if (length(rows) && action == "fail") {
     stop_mrl("data", text, ".")
