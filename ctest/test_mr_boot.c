@@ -1,242 +1,12 @@
 /* Medians, modes and their bootstraps against slow versions written down from the definitions. */
 #include "ctest.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "mr_boot.h"
-#include "mr_density.h"
-#include "mr_order.h"
+#include "mr_slow.h"
 
-enum { SEED = 20170612, MAX_N = 400 };
-
-static mrl_rng stream(uint64_t item)
-{
-  return mrl_rng_stream(SEED, MRL_RNG_TEST, item);
-}
-
-static int by_value(const void *a, const void *b)
-{
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-static double slow_median(const double *x, size_t n)
-{
-  double *copy = malloc(n * sizeof *copy);
-  memcpy(copy, x, n * sizeof *copy);
-  qsort(copy, n, sizeof *copy, by_value);
-  const double out = n % 2 ? copy[n / 2] : (copy[n / 2 - 1] + copy[n / 2]) / 2;
-  free(copy);
-  return out;
-}
-
-static double slow_mad(const double *x, size_t n)
-{
-  double *away = malloc(n * sizeof *away);
-  const double centre = slow_median(x, n);
-  for (size_t i = 0; i < n; i++) {
-    away[i] = fabs(x[i] - centre);
-  }
-  const double out = 1.4826 * slow_median(away, n);
-  free(away);
-  return out;
-}
-
-static double slow_sd(const double *x, size_t n)
-{
-  long double sum = 0, squares = 0;
-  for (size_t i = 0; i < n; i++) {
-    sum += x[i];
-  }
-  for (size_t i = 0; i < n; i++) {
-    squares += (x[i] - sum / n) * (x[i] - sum / n);
-  }
-  return (double)sqrtl(squares / (n - 1));
-}
-
-/* Samples of many shapes: continuous, with outliers, on a coarse lattice (ties), in two clumps. */
-static size_t make_sample(double *x, double *weight, mrl_rng *rng)
-{
-  static const size_t sizes[] = {3, 4, 5, 10, 28, 79, 79, MAX_N};
-  const size_t n = sizes[mrl_rng_below(rng, 8)];
-  const uint64_t shape = mrl_rng_below(rng, 5);
-  const double spread = 0.5 * (double)(1 + mrl_rng_below(rng, 4));
-  for (size_t i = 0; i < n; i++) {
-    const double z = mrl_rng_normal(rng);
-    x[i] = shape == 0   ? z
-           : shape == 1 ? z / fabs(mrl_rng_normal(rng))
-           : shape == 2 ? round(4 * z) / 4
-           : shape == 3 ? z + (i % 2 ? 5 : 0)
-                        : 3 + 1e-4 * z;
-    weight[i] = exp(spread * mrl_rng_normal(rng));
-  }
-  return n;
-}
-
-static void test_order_statistics(void)
-{
-  double x[MAX_N], copy[MAX_N], weight[MAX_N];
-  mrl_rng rng = stream(1);
-  int wrong = 0;
-  for (int i = 0; i < 3000; i++) {
-    const size_t n = make_sample(x, weight, &rng);
-    memcpy(copy, x, sizeof x);
-    wrong += fabs(mrl_median(copy, n) - slow_median(x, n)) > 1e-15 * fabs(slow_median(x, n));
-    memcpy(copy, x, sizeof x);
-    wrong += fabs(mrl_mad(copy, n) - slow_mad(x, n)) > 1e-15 * slow_mad(x, n);
-    /* The mean is exact to a few ulp of the sum: what that adds to squares is below 1e-13. */
-    wrong += fabs(mrl_sd(x, n) - slow_sd(x, n)) > 1e-13 * slow_sd(x, n);
-  }
-  CHECK(wrong == 0);
-}
-
-/* In linear time on orders that are hard for a selection: else this test takes minutes. */
-static void test_hard_orders(void)
-{
-  const size_t n = 1000001;
-  double *x = malloc(n * sizeof *x);
-  for (int order = 0; order < 4; order++) {
-    for (size_t i = 0; i < n; i++) {
-      const double up = (double)i, down = (double)(n - 1 - i);
-      x[i] = order == 0 ? up : order == 1 ? down : order == 2 ? (up < down ? up : down) : 1;
-    }
-    CHECK(mrl_median(x, n) == (order < 2 ? 500000 : order == 2 ? 250000 : 1));
-  }
-  x[0] = NAN;
-  x[1] = NAN;
-  mrl_median(x, n); /* it ends */
-  free(x);
-}
-
-static void test_sorting(void)
-{
-  mrl_weighted item[MAX_N], spare[MAX_N];
-  mrl_rng rng = stream(2);
-  for (int trial = 0; trial < 300; trial++) {
-    const size_t n = 1 + (size_t)mrl_rng_below(&rng, MAX_N);
-    for (size_t i = 0; i < n; i++) {
-      item[i].value = (double)mrl_rng_below(&rng, 50); /* many ties */
-      item[i].weight = (double)i;
-    }
-    mrl_sort_weighted(item, spare, n);
-    int wrong = 0;
-    double sum = item[0].weight;
-    for (size_t i = 1; i < n; i++) {
-      wrong += item[i - 1].value > item[i].value ||
-               (item[i - 1].value == item[i].value && item[i - 1].weight > item[i].weight);
-      sum += item[i].weight;
-    }
-    CHECK(wrong == 0 && sum == (double)(n * (n - 1) / 2));
-  }
-}
-
-/* All 512 points of R's density() from the definition, and all 512 of the output. */
-static double slow_density_mode(const double *x, const double *weight, size_t n, double h)
-{
-  enum { N = 512 };
-  double least = x[0], most = x[0], mass[N + 1] = {0}, density[N];
-  for (size_t i = 1; i < n; i++) {
-    least = fmin(least, x[i]);
-    most = fmax(most, x[i]);
-  }
-  const double from = least - 3 * h, to = most + 3 * h, lo = from - 4 * h, up = to + 4 * h;
-  const double step = (up - lo) / (N - 1), out_step = (to - from) / (N - 1);
-  const double lag = 2 * (up - lo) / (2 * N - 1);
-  for (size_t i = 0; i < n; i++) {
-    const double place = (x[i] - lo) / step;
-    const int left = (int)floor(place);
-    mass[left] += weight[i] * (1 - (place - left));
-    mass[left + 1] += weight[i] * (place - left);
-  }
-  for (int i = 0; i < N; i++) {
-    density[i] = 0;
-    for (int j = 0; j < N; j++) {
-      const double z = abs(i - j) * lag / h;
-      density[i] += mass[j] * exp(-z * z / 2);
-    }
-  }
-  double best = -1, at = NAN;
-  for (int t = 0; t < N; t++) {
-    const double out = t == N - 1 ? to : from + t * out_step;
-    int i = 0;
-    while (i < N - 2 && lo + (i + 1) * step <= out) {
-      i++;
-    }
-    const double left = lo + i * step, right = i == N - 2 ? up : lo + (i + 1) * step;
-    const double value =
-        density[i] + (density[i + 1] - density[i]) * ((out - left) / (right - left));
-    if (value > best) {
-      best = value;
-      at = out;
-    }
-  }
-  return at;
-}
-
-/* The same point of the grid. Where two values differ by rounding only either may win: that needs a
- * symmetric sample (equal weights), or has a chance of about 1e-12. */
-static void test_density_mode(void)
-{
-  double x[MAX_N], weight[MAX_N];
-  mrl_rng rng = stream(3);
-  int wrong = 0;
-  for (int i = 0; i < 1500; i++) {
-    const size_t n = make_sample(x, weight, &rng);
-    const double factor = 0.25 * (double)(1 + mrl_rng_below(&rng, 8));
-    const double spread = fmin(slow_sd(x, n), slow_mad(x, n));
-    const double h = fmax(1e-8, factor * 0.9 * spread / pow((double)n, 0.2));
-    const double slow = slow_density_mode(x, weight, n, h),
-                 fast = mrl_density_mode(x, weight, n, h);
-    wrong += fast != slow;
-  }
-  CHECK(wrong == 0);
-}
-
-static void test_density_edges(void)
-{
-  const double one[] = {1, 1, 1}, x[] = {2, 2, 2}, far[] = {0, 1, 1e9}, huge[] = {1e300, 1e300};
-  CHECK_NEAR(mrl_density_mode(x, one, 3, 1e-8), 2, 1e-9);
-  CHECK_NEAR(mrl_density_mode(x, one, 1, 1), 2, 14.0 / 511);
-  CHECK(mrl_density_mode(far, one, 3, 1) == slow_density_mode(far, one, 3, 1));
-  CHECK(isnan(mrl_density_mode(huge, one, 2, 1)));
-}
-
-/* A density's mode without a grid, from every 1e-4 bandwidths. */
-static double slow_exact_mode(const double *x, const double *weight, size_t n, double h)
-{
-  double best = -1, at = NAN;
-  for (double u = -4; u <= 9; u += 1e-4 * h) {
-    double value = 0;
-    for (size_t i = 0; i < n; i++) {
-      value += weight[i] * exp(-(u - x[i]) * (u - x[i]) / (2 * h * h));
-    }
-    if (value > best) {
-      best = value;
-      at = u;
-    }
-  }
-  return at;
-}
-
-static void test_exact_mode(void)
-{
-  enum { N = 12 };
-  mrl_weighted item[N], spare[N];
-  double x[N], weight[N];
-  mrl_rng rng = stream(4);
-  for (int trial = 0; trial < 10; trial++) {
-    for (int i = 0; i < N; i++) {
-      x[i] = mrl_rng_normal(&rng) + (i % 3 ? 0 : 5);
-      weight[i] = mrl_rng_exponential(&rng);
-      item[i].value = x[i];
-      item[i].weight = weight[i];
-    }
-    mrl_sort_weighted(item, spare, N);
-    const double h = 0.2 + 0.1 * trial;
-    CHECK_NEAR(mrl_density_mode_exact(item, N, h), slow_exact_mode(x, weight, N, h), 1e-4 * h);
-  }
-}
+enum { SEED = 20170612 };
 
 /* Twenty effects of either sign about slope 0.4, among them outliers. */
 enum { N = 20 };
@@ -244,7 +14,7 @@ static double bx[N], sx[N], by[N], sy[N];
 
 static mrl_mr_data make_data(void)
 {
-  mrl_rng rng = stream(5);
+  mrl_rng rng = mrl_rng_stream(SEED, MRL_RNG_TEST, 0);
   for (int i = 0; i < N; i++) {
     bx[i] = (i % 2 ? 1 : -1) * (0.05 + 0.1 * mrl_rng_uniform(&rng));
     sx[i] = 0.008 + 0.004 * mrl_rng_uniform(&rng);
@@ -531,12 +301,6 @@ static void test_equal_ratios(void)
 
 int main(void)
 {
-  test_order_statistics();
-  test_hard_orders();
-  test_sorting();
-  test_density_mode();
-  test_density_edges();
-  test_exact_mode();
   test_medians();
   test_modes();
   test_egger();
