@@ -7,31 +7,31 @@ meta_tests <- c("z", "t", "knha", "adhoc")
 #' Random-effects meta-analysis of many groups
 #'
 #' Combines the estimates of each group (studies of one effect, genetic variants of one exposure,
-#' sequences of one effect) in a model `estimate ~ N(mean, se^2 + tau2)`, where `tau2` is the variance
-#' of the true effects. All groups are computed in one call, on threads.
+#' sequences of one effect) in a model `estimate ~ N(mean, se^2 + tau2)`, where `tau2` is the
+#' variance of the true effects. All groups are computed in one call, on threads.
 #'
 #' @section Definitions:
-#' They are those of the package metafor (Viechtbauer 2010). With `w = 1 / (se^2 + tau2)` the mean is
-#' the weighted mean, with variance `1 / sum(w)`.
+#' They are those of the package metafor (Viechtbauer 2010). With `w = 1 / (se^2 + tau2)` the mean
+#' is the weighted mean, with variance `1 / sum(w)`.
 #'
-#' `method` estimates `tau2`, never below 0: `"REML"` (restricted maximum likelihood), `"ML"`, `"DL"`
-#' (DerSimonian-Laird), `"PM"` (Paule-Mandel), `"EB"` (empirical Bayes; the same estimate as PM),
-#' `"SJ"` (Sidik-Jonkman), `"HS"` (Hunter-Schmidt), `"HE"` (Hedges); `"FE"` sets it to 0. Where the
-#' likelihood has several maxima, REML and ML give the highest of them; PM, EB and REML always
+#' `method` estimates `tau2`, never below 0: `"REML"` (restricted maximum likelihood), `"ML"`,
+#' `"DL"` (DerSimonian-Laird), `"PM"` (Paule-Mandel), `"EB"` (empirical Bayes; the same estimate as
+#' PM), `"SJ"` (Sidik-Jonkman), `"HS"` (Hunter-Schmidt), `"HE"` (Hedges); `"FE"` sets it to 0. Where
+#' the likelihood has several maxima, REML and ML give the highest of them; PM, EB and REML always
 #' converge.
 #'
 #' `test`: `"z"`, normal quantiles; `"t"`, Student's t with `k - 1` degrees of freedom; `"knha"`,
-#' Knapp and Hartung's: the variance is multiplied with `sum(w * (estimate - mean)^2) / (k - 1)`, and
-#' t is used; `"adhoc"`, the same with a factor of at least 1.
+#' Knapp and Hartung's: the variance is multiplied with `sum(w * (estimate - mean)^2) / (k - 1)`,
+#' and t is used; `"adhoc"`, the same with a factor of at least 1.
 #'
-#' `q` is Cochran's heterogeneity statistic; `h2` is `1 + tau2 / v` and `i2` is `100 * tau2 / (tau2 +
-#' v)` percent, with `v` the typical sampling variance `(k - 1) / (sum(u) - sum(u^2) / sum(u))`,
-#' `u = 1 / se^2` (for `"FE"`: `q / q.df`, and `1 - q.df / q` where positive). `tau2.low`, `tau2.high`
-#' bound `tau2` by the Q-profile: the values for which the generalised Q is an unremarkable draw of
-#' chi-squared; an empty set gives 0 and 0. The prediction interval, for the true effect of a new
-#' study, is `mean -+ quantile * sqrt(tau2 + std.error^2)`: `prediction = "metafor"` takes the quantile
-#' of the test, `"higgins"` that of t with `k - 2` degrees of freedom, at least 1 (`k - 1` for
-#' `"FE"`).
+#' `q` is Cochran's heterogeneity statistic; `h2` is `1 + tau2 / v` and `i2` is `100 * tau2 / (tau2
+#' + v)` percent, with `v` the typical sampling variance `(k - 1) / (sum(u) - sum(u^2) / sum(u))`,
+#' `u = 1 / se^2` (for `"FE"`: `q / q.df`, and `1 - q.df / q` where positive). `tau2.low`,
+#' `tau2.high` bound `tau2` by the Q-profile: the values for which the generalised Q is an
+#' unremarkable draw of chi-squared; an empty set gives 0 and 0. The prediction interval, for the
+#' true effect of a new study, is `mean -+ quantile * sqrt(tau2 + std.error^2)`: `prediction =
+#' "metafor"` takes the quantile of the test, `"higgins"` that of t with `k - 2` degrees of freedom,
+#' at least 1 (`k - 1` for `"FE"`).
 #'
 #' A group of one estimate is its own mean, tested with `"z"`; as it says nothing of heterogeneity,
 #' `tau2` and all that hangs on it are `NA` (for `"FE"`, `tau2` is 0 there too).
@@ -124,9 +124,7 @@ stop_rows <- function(arg, rule, x, bad, most = 5L) {
     ),
     if (more > 0L) paste0(" and ", more, " more")
   )
-  stop(mrl_condition("error", "data", paste0("`", arg, "` ", rule, "; got ", got, "."),
-    argument = arg, rows = bad
-  ))
+  stop_argument(arg, rule, got, what = "data")
 }
 
 # Groups by first appearance: label, sizes k, order of the rows, where each starts (from 0).
@@ -159,8 +157,8 @@ check_meta <- function(out, label) {
   if (out$status == "not_finite" && !is.null(label)) {
     bad <- which(is.na(out$value[, 1L]))
     stop_mrl("numeric", "While combining estimates: the estimates and standard errors of ",
-      if (length(bad) > 1L) "some groups" else "a group", " differ by too many orders of magnitude: ",
-      shorten(format(label[bad], trim = TRUE)), ".")
+      if (length(bad) > 1L) "some groups" else "a group",
+      " differ by too many orders of magnitude: ", shorten(format(label[bad], trim = TRUE)), ".")
   }
   check_status(out$status, "combining estimates")
 }

@@ -2,9 +2,9 @@
 
 #' Meta-regression
 #'
-#' Fits `estimate ~ N(x'b, se^2 + tau2)`: effects that depend on moderators, with a residual variance
-#' `tau2` of the true effects. Definitions, methods and tests are those of [meta_random()], with
-#' `k - p` degrees of freedom for `p` coefficients, and those of the package metafor.
+#' Fits `estimate ~ N(x'b, se^2 + tau2)`: effects that depend on moderators, with a residual
+#' variance `tau2` of the true effects. Definitions, methods and tests are those of [meta_random()],
+#' with `k - p` degrees of freedom for `p` coefficients, and those of the package metafor.
 #'
 #' `glance()` gives the residual heterogeneity (`tau2`, `se.tau2`, `i2`, `h2`, Q-test `qe`, `qe.df`,
 #' `qe.p`), `r2` (percent of the heterogeneity that the moderators account for: `100 * (1 - tau2 /
@@ -17,15 +17,15 @@
 #'
 #' @inheritParams meta_random
 #' @param moderators A one-sided formula (`~ dose + region`), or a numeric vector, matrix or
-#'   data.frame with a row for each estimate, to which a constant is added. Columns that are collinear
-#'   with those before them are left out, and told.
-#' @param data A data.frame in which `estimate`, `se` and the variables of `moderators` are looked up
-#'   first.
+#'   data.frame with a row for each estimate, to which a constant is added. Columns that are
+#'   collinear with those before them are left out, and told.
+#' @param data A data.frame in which `estimate`, `se` and the variables of `moderators` are looked
+#'   up first.
 #' @param object,x A fit by `meta_regression()`.
 #' @param newdata A data.frame with the moderators to predict at (their columns, if they came as a
 #'   matrix); `NULL`: those of the fit.
-#' @param interval `"none"`, `"confidence"` for the mean effect, or `"prediction"` for the true effect
-#'   of a new study.
+#' @param interval `"none"`, `"confidence"` for the mean effect, or `"prediction"` for the true
+#'   effect of a new study.
 #' @param level,conf.level Level of the intervals; that of the fit by default.
 #' @param conf.int Include intervals?
 #' @param parm Coefficients, by name or number; all by default.
@@ -115,7 +115,8 @@ moderator_design <- function(moderators, data, n) {
 
 formula_design <- function(formula, data, n) {
   if (length(formula) != 2L) {
-    stop_mrl("formula", "`moderators` must be one-sided, as in ~ dose; got ", deparse1(formula), ".")
+    stop_mrl("formula", "`moderators` must be one-sided, as in ~ dose; got ", deparse1(formula),
+      ".")
   }
   terms <- stats::terms(formula, data = data)
   if (!length(attr(terms, "term.labels"))) {
@@ -128,6 +129,7 @@ formula_design <- function(formula, data, n) {
     stop_missing(name, frame[[name]])
   }
   terms <- attr(frame, "terms")
+  attr(frame, "row.names") <- seq_len(NROW(frame[[1L]])) # those of data even where that is longer
   x <- stats::model.matrix(terms, frame)
   attr(x, "assign") <- NULL
   list(
@@ -282,11 +284,11 @@ predict.meta_regression <- function(object, newdata = NULL,
   check_no_dots(...)
   interval <- check_choice(interval, c("none", "confidence", "prediction"))
   x <- moderator_rows(object, newdata)
-  estimate <- drop(x %*% object$coefficients)
+  estimate <- as.vector(x %*% object$coefficients)
   if (interval == "none") {
     return(estimate)
   }
-  variance <- rowSums((x %*% object$vcov) * x)
+  variance <- unname(rowSums((x %*% object$vcov) * x))
   std_error <- sqrt(variance)
   df <- meta_df(object)
   ends <- c("conf.low", "conf.high")
@@ -297,8 +299,7 @@ predict.meta_regression <- function(object, newdata = NULL,
   }
   reach <- meta_quantile(level_of(object, level), df) * sqrt(variance)
   stats::setNames(
-    data.frame(unname(estimate), unname(std_error), unname(estimate - reach),
-      unname(estimate + reach)),
+    data.frame(estimate, std_error, estimate - reach, estimate + reach),
     c("estimate", "std.error", ends)
   )
 }
@@ -335,7 +336,7 @@ nobs.meta_regression <- function(object, ...) {
 #' @export
 fitted.meta_regression <- function(object, ...) {
   check_no_dots(...)
-  drop(object$design$x %*% object$coefficients)
+  as.vector(object$design$x %*% object$coefficients)
 }
 
 #' @export
@@ -363,10 +364,10 @@ tau2 ", number(g$tau2), if (!is.na(g$se.tau2)) paste0(" (se ", number(g$se.tau2)
     sep = ""
   )
   if (length(x$coefficients) > x$constant) {
-    cat("Moderators: ", if (is.na(g$qm.df2)) "chi-squared " else "F ", number(g$qm), " on ", g$qm.df,
-      if (!is.na(g$qm.df2)) paste(" and", g$qm.df2), ", p ",
-      format.pval(g$qm.p, digits = digits, eps = 1e-16), "
-",
+    normal <- is.na(g$qm.df2)
+    cat("Moderators: ", if (normal) "chi-squared " else "F ", number(g$qm), " on ", g$qm.df,
+      if (!normal) paste(" and", g$qm.df2), ", p ",
+      format.pval(g$qm.p, digits = digits, eps = 1e-16), "\n",
       sep = ""
     )
   }
