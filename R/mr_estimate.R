@@ -76,7 +76,7 @@ mr_methods <- function() {
 #' [mr_methods()] lists them. Where TwoSampleMR (0.7.9) has a method, formula, standard error and
 #' p-value are its own: IVW and Egger standard errors are divided by `min(1, sigma)`, p-values are
 #' normal but for Egger (`t` with `nsnp - 2` degrees of freedom) and the modes (`nsnp - 1`).
-#' Confidence intervals use the same distribution as the p-value. Three differ in how they are solved:
+#' Confidence intervals use the same distribution as the p-value. Three kinds differ:
 #' * Maximum likelihood is the maximum. TwoSampleMR and MendelianRandomization search for it with
 #'   `optim()`'s Nelder-Mead in `nsnp + 1` dimensions, which stops short of it (3.2249 instead of
 #'   3.1733 on the 28 lipid variants of their examples). The multiplicative random-effects form
@@ -96,8 +96,8 @@ mr_methods <- function() {
 #' `mrlearn_warning_duplicates`.
 #'
 #' A method that cannot be used on a pair gives a row of `NA` with the reason in `note`; TwoSampleMR
-#' leaves such rows out without a word. `keep_failed = FALSE` leaves them out here too. As there, the
-#' Wald ratio is left out for pairs of several variants if other methods are asked for.
+#' leaves such rows out without a word. `keep_failed = FALSE` leaves them out here too. As there,
+#' the Wald ratio is left out for pairs of several variants if other methods are asked for.
 #'
 #' @param dat A harmonised data frame (also data.table, tibble) with the columns `id.exposure`,
 #'   `id.outcome`, `exposure`, `outcome`, `mr_keep`, `beta.exposure`, `beta.outcome`, `se.exposure`,
@@ -112,8 +112,8 @@ mr_methods <- function() {
 #'   TwoSampleMR, or by the first-order one, as MendelianRandomization.
 #' @param conf_level Level of the confidence intervals.
 #' @param keep_failed Keep rows of methods that could not be used?
-#' @param seed `NULL`: bootstrap seeds come from R's generator, so `set.seed()` rules; a whole number
-#'   is used as it is. Results do not depend on `n_threads`.
+#' @param seed `NULL`: bootstrap seeds come from R's generator, so `set.seed()` rules; a whole
+#'   number is used as it is. Results do not depend on `n_threads`.
 #' @param n_threads Number of threads.
 #' @return A data.frame with a row per pair and method, pairs in order of appearance: `id.exposure`,
 #'   `id.outcome`, `outcome`, `exposure`, `method`, `nsnp`, `b`, `se`, `pval` as in TwoSampleMR's

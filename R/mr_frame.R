@@ -8,9 +8,9 @@ mr_columns <- c(
 
 # Usable rows of a harmonised frame, sorted by exposure-outcome pair; pairs are in order of their
 # first appearance, also those of which no row is usable. A list: pairs (data.frame id.exposure
-# id.outcome outcome exposure), effects (bx, sx, by, sy of the usable rows), start (where each pair's
-# rows start, from 0, and one past the last), row (their rows in dat). `needed`: further columns.
-# Says what was dropped and warns of variants that a pair has twice.
+# id.outcome outcome exposure), effects (bx, sx, by, sy of the usable rows), start (where each
+# pair's rows start, from 0, and one past the last), row (their rows in dat). `needed`: further
+# columns. Says what was dropped and warns of variants that a pair has twice.
 mr_frame <- function(dat, needed = character(), arg = "dat") {
   check_mr_columns(dat, c(mr_columns, needed), arg)
   keys <- list(
@@ -88,7 +88,8 @@ mr_flags <- function(dat, name, arg) {
 report_dropped <- function(n, n_rows) {
   if (any(n > 0L)) {
     why <- paste(n, c(
-      "with mr_keep FALSE", "with mr_keep NA", "with a missing or infinite effect or standard error",
+      "with mr_keep FALSE", "with mr_keep NA",
+      "with a missing or infinite effect or standard error",
       "with a standard error of zero or less"
     ))
     inform_mrl("dropped", sum(n), " of ", n_rows, " rows are not used: ",

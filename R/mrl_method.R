@@ -8,9 +8,9 @@
 #'   TwoSampleMR's `default_parameters()`, of which `nboot`, `phi`, `penk`, `over.dispersion` and
 #'   `loss.function` are used if they are there. Its value is a list with `b`, `se`, `pval`, `nsnp`,
 #'   `Q`, `Q_df`, `Q_pval`, all `NA` where the method cannot be used; Egger methods add `b_i`,
-#'   `se_i`, `pval_i` (the intercept), `mod` (the fit) and `dat` (the effects, alleles turned so that
-#'   `b_exp` is not negative). Bootstraps take their seed from R's generator. Variants with a missing
-#'   effect or without a positive standard error are left out.
+#'   `se_i`, `pval_i` (the intercept), `mod` (the fit) and `dat` (the effects, alleles turned so
+#'   that `b_exp` is not negative). Bootstraps take their seed from R's generator. Variants with a
+#'   missing effect or without a positive standard error are left out.
 #' @examples
 #' egger <- mrl_method("MR Egger")
 #' egger(c(0.10, 0.20, 0.15, 0.12), c(0.05, 0.11, 0.07, 0.04), rep(0.01, 4), rep(0.02, 4))
@@ -45,8 +45,9 @@ parameter_settings <- function(table, code, parameters) {
   }
   mr_settings(table, code,
     n_boot = or_default("nboot", 1000), phi = or_default("phi", 1), penk = or_default("penk", 20),
-    over_dispersion = or_default("over.dispersion", TRUE), loss = or_default("loss.function", "huber"),
-    psi = 0, median_weights = "delta", seed = NULL, n_threads = mrl_threads()
+    over_dispersion = or_default("over.dispersion", TRUE),
+    loss = or_default("loss.function", "huber"), psi = 0, median_weights = "delta", seed = NULL,
+    n_threads = mrl_threads()
   )
 }
 
