@@ -110,8 +110,14 @@ draw_intervals <- function(drawn, ...) {
   graphics::abline(v = 0, col = plot_colour["zero"], lty = 2)
   graphics::segments(d$conf.low, at, d$conf.high, at, col = plot_colour["line"], lwd = 2)
   graphics::points(d$estimate, at, pch = 19, col = plot_colour["line"])
-  graphics::axis(2, at = at, labels = d$term, las = 1, tick = FALSE,
-    cex.axis = if (nrow(d) > 40L) 0.5 else 0.9)
+  draw_row_labels(at, d$term)
+}
+
+# Every row's label, small enough that rows do not touch (axis() would leave out those that do).
+draw_row_labels <- function(at, labels) {
+  per_row <- graphics::par("pin")[2] / (diff(graphics::par("usr")[3:4]) * graphics::par("cin")[2])
+  graphics::mtext(labels, side = 2, at = at, las = 1, line = 0.3,
+    cex = graphics::par("cex") * min(0.9, max(0.2, 0.9 * per_row)))
 }
 
 ggplot_band <- function(drawn) {
