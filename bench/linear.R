@@ -1,6 +1,7 @@
 # The linear estimators and the simulator against their peers, equal work on both sides:
 #
-#   Rscript bench/linear.R        writes bench/linear.md
+#   Rscript bench/linear.R [threads]        writes bench/linear.md; on an idle machine, or the
+#                                           threads of one side wait for each other
 #
 # Every comparison runs in two processes, with the BLAS that R has and with OpenBLAS, which is
 # unpacked from Debian's package into build/ and preloaded; the system's own choice is not touched.
@@ -265,5 +266,5 @@ arguments <- commandArgs(trailingOnly = TRUE)
 if (length(arguments) == 3L && arguments[1] == "run") {
   run(as.integer(arguments[2]), arguments[3])
 } else {
-  main()
+  main(if (length(arguments)) as.integer(arguments[1]) else 2L)
 }
