@@ -2,7 +2,8 @@
 
 # n draws of one law from one stream (a whole number) of the seed. parameter: the shape of "gamma",
 # the allele frequency of "genotype", the bound of "below" (draws are 0 .. parameter - 1).
-# "permutation" is one random order of 0 .. n - 1. purpose: whose streams; draw b (from 0) of group g
+# "permutation" is one random order of 0 .. n - 1. purpose: whose streams; draw b (from 0) of group
+# g
 # (from 0) of a bootstrap has stream g * 2^24 + b.
 rng_draw <- function(distribution, n, seed = NULL, stream = 0, parameter = 0.5,
                      purpose = c("test", "bootstrap")) {

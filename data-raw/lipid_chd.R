@@ -1,8 +1,8 @@
-# lipid_chd: 28 variants of Waterworth et al. (2010, Arterioscler. Thromb. Vasc. Biol. 30:2264): effects on
-# LDL and HDL cholesterol and triglycerides and log odds ratios of coronary heart disease, with standard
-# errors. The numbers of the paper, as printed in data-raw/lipid_chd.csv; the variants are numbered in the
-# order in which methods papers (Bowden et al. 2016, Genet. Epidemiol. 40:304, and the R package
-# MendelianRandomization) list them.
+# lipid_chd: 28 variants of Waterworth et al. (2010, Arterioscler. Thromb. Vasc. Biol. 30:2264):
+# effects on LDL and HDL cholesterol and triglycerides and log odds ratios of coronary heart
+# disease, with standard errors. The numbers of the paper, as printed in data-raw/lipid_chd.csv; the
+# variants are numbered in the order in which methods papers (Bowden et al. 2016, Genet. Epidemiol.
+# 40:304, and the R package MendelianRandomization) list them.
 # Run from the package's root: Rscript data-raw/lipid_chd.R
 source_table <- read.csv("data-raw/lipid_chd.csv")
 pair <- function(column, label) {

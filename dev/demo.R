@@ -1,4 +1,5 @@
-# The demonstration: causal effects from real genotypes, the heterogeneous-stock mice of Valdar et al.
+# The demonstration: causal effects from real genotypes, the heterogeneous-stock mice of Valdar et
+# al.
 # (2006, Nat. Genet. 38:879) as the package BGLR ships them: 1,814 mice, 10,346 SNPs, 169 families.
 #
 # It shows how an analysis goes, and is no evidence about mice: the SNPs were picked by association
@@ -22,7 +23,8 @@ phenotypes <- data.frame(
   season = mice.pheno$Obesity.Date.Season, cage_density = mice.pheno$CageDensity, family = family
 )
 
-# The SNPs most associated with an exposure given the covariates, none in LD (r2 > 0.1) with another,
+# The SNPs most associated with an exposure given the covariates, none in LD (r2 > 0.1) with
+# another,
 # all with |t| above `t_min`, in the families that choose.
 choose_snps <- function(exposure, most = 3, t_min = 4) {
   rows <- choose_here & !is.na(phenotypes[[exposure]])
@@ -66,10 +68,11 @@ strong <- analyse("hdl", "triglycerides")
 weak <- analyse("bmi", "hdl")
 results <- rbind(strong$table, weak$table)
 
-cat("Instruments chosen in", length(unique(family[choose_here])), "families, effects estimated in the",
-  "other", length(unique(family[!choose_here])), "(standard errors by family):\n\n")
+cat("Instruments chosen in", length(unique(family[choose_here])), "families, effects estimated in",
+  "the other", length(unique(family[!choose_here])), "(standard errors by family):\n\n")
 print(format(results, digits = 3), row.names = FALSE)
-cat("\nHDL has strong loci: its F holds in fresh families. For BMI it does not, and the fit says so:\n\n")
+cat("\nHDL has strong loci: its F holds in fresh families. For BMI it does not, and the fit says",
+  "so:\n\n")
 print(weak$fit)
 cat("\nA demonstration, not evidence: see the head of dev/demo.R.\n")
 

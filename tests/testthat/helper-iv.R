@@ -122,7 +122,8 @@ oracle_conditional_f <- function(x, z, w) {
   cbind(df1 = df1, df2 = df2, statistic = statistic)
 }
 
-# Its robust form: the numerator's norm becomes the one of the robust covariance W of the instruments'
+# Its robust form: the numerator's norm becomes the one of the robust covariance W of the
+# instruments'
 # coefficients in a regression of e on z and w (HC1 or clustered), and the other exposures'
 # coefficients are those that minimise it: F = min over d of (a - B d)'W^-1(a - B d) / (L - K + 1),
 # where a, B are the first-stage coefficients of x_j and of the others.

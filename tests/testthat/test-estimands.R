@@ -13,7 +13,8 @@ test_that("linear fits: curve, contrast and derivative are the slope", {
   fit <- iv_2sls(y ~ x + age | g + age, data = d)
   b <- coef(fit)
   curve <- effect_curve(fit, c(-1, 2))
-  expect_identical(names(curve), c("x", "estimate", "std.error", "conf.low", "conf.high", "estimand"))
+  expect_identical(names(curve),
+    c("x", "estimate", "std.error", "conf.low", "conf.high", "estimand"))
   expect_equal(curve$estimate, unname(b[[1]] + b[["x"]] * c(-1, 2) + b[["age"]] * mean(d$age)))
   row <- c(1, 2, mean(d$age))
   expect_equal(curve$std.error[2], sqrt(drop(row %*% vcov(fit) %*% row)))

@@ -27,7 +27,8 @@ test_that("two parts, three parts and matrices say the same", {
 
 test_that("factors, functions, interactions, a dot and no constant", {
   d <- people()
-  fit <- iv_2sls(y ~ log(abs(x) + 1) + site + poly(age, 2) | g[, 1:2] + site + poly(age, 2), data = d)
+  fit <- iv_2sls(y ~ log(abs(x) + 1) + site + poly(age, 2) | g[, 1:2] + site + poly(age, 2),
+    data = d)
   expect_identical(fit$exposures, "log(abs(x) + 1)")
   expect_identical(fit$n_instruments, 2L)
   expect_length(coef(fit), 6)
@@ -69,7 +70,8 @@ test_that("rows that miss something are dropped, counted and told", {
   d$y[1:2] <- NA
   d$sex[2:3] <- NA
   expect_message(fit <- iv_2sls(y ~ x + sex | g + sex, data = d),
-    "3 of 400 rows have missing values \\(`y` 2, `sex` 2\\)", class = "mrlearn_message_rows_dropped")
+    "3 of 400 rows have missing values \\(`y` 2, `sex` 2\\)",
+    class = "mrlearn_message_rows_dropped")
   expect_identical(nobs(fit), 397L)
   expect_output(print(fit), "3 of 400 rows")
   padded <- suppressMessages(iv_2sls(y ~ x + sex | g + sex, data = d, na.action = na.exclude))
