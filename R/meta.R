@@ -24,8 +24,9 @@ meta_tests <- c("z", "t", "knha", "adhoc")
 #' Knapp and Hartung's: the variance is multiplied with `sum(w * (estimate - mean)^2) / (k - 1)`,
 #' and t is used; `"adhoc"`, the same with a factor of at least 1.
 #'
-#' `q` is Cochran's heterogeneity statistic; `h2` is `1 + tau2 / v` and `i2` is `100 * tau2 / (tau2
-#' + v)` percent, with `v` the typical sampling variance `(k - 1) / (sum(u) - sum(u^2) / sum(u))`,
+#' `q` is Cochran's heterogeneity statistic; `h2` is `1 + tau2 / v` and `i2` is
+#' `100 * tau2 / (tau2 + v)` percent, with `v` the typical sampling variance
+#' `(k - 1) / (sum(u) - sum(u^2) / sum(u))`,
 #' `u = 1 / se^2` (for `"FE"`: `q / q.df`, and `1 - q.df / q` where positive). `tau2.low`,
 #' `tau2.high` bound `tau2` by the Q-profile: the values for which the generalised Q is an
 #' unremarkable draw of chi-squared; an empty set gives 0 and 0. The prediction interval, for the
