@@ -181,6 +181,9 @@ double mrl_normal_quantile(double p)
   if (p == 0 || p == 1) {
     return p == 0 ? -INFINITY : INFINITY;
   }
+  if (p == 0.5) {
+    return 0;
+  }
   return p < 0.5 ? -upper_tail_quantile(p) : upper_tail_quantile(1 - p);
 }
 
