@@ -9,9 +9,14 @@
 #' [mr_leave_one_out()]. All of them are drawn by `plot()` in base graphics and by
 #' `ggplot2::autoplot()`, one panel for each exposure-outcome pair.
 #'
+#' Names of variants are left out where they are too many to be read. Variants whose standard error
+#' is above five times the median do not widen the axis: what of them lies beyond is marked by an
+#' arrow (forest, leave-one-out) or a triangle at the edge (funnel).
+#'
 #' @param dat A harmonised data.frame, as for [mr_estimate()].
-#' @param results What [mr_estimate()] gave for it. Methods without an intercept draw a line through
-#'   the origin.
+#' @param results What [mr_estimate()] or TwoSampleMR's `mr()` gave for it. A method's line goes
+#'   through the origin, but for MR Egger's; an intercept that the results do not have is that of
+#'   the slope. The sign concordance test has no line.
 #' @param x,object What is to be drawn.
 #' @param type `"forest"`: estimate and interval of each variant; `"funnel"`: precision against
 #'   estimate, symmetric unless small effects are biased.
@@ -30,28 +35,48 @@ NULL
 #' @rdname mr_plots
 #' @export
 mr_scatter <- function(dat, results) {
-  if (!is.data.frame(results) || !all(c("id.exposure", "id.outcome", "method", "b") %in%
-    names(results))) {
-    stop_argument("results", "must be what mr_estimate() returned", describe(results))
-  }
+  check_mr_columns(results, c("id.exposure", "id.outcome", "method", "b"), "results")
   frame <- mr_frame(dat)
   e <- frame$effects
-  sign <- ifelse(e$bx < 0, -1, 1)
-  points <- data.frame(
-    pair = rep(pair_label(frame$pairs), diff(frame$start)), x = sign * e$bx, y = sign * e$by,
-    se.x = e$sx, se.y = e$sy
-  )
-  intercept <- results$intercept
+  label <- pair_label(frame$pairs)
+  pair <- factor(rep(label, diff(frame$start)), label)
+  turn <- ifelse(e$bx < 0, -1, 1)
+  points <- data.frame(pair, x = turn * e$bx, y = turn * e$by, se.x = e$sx, se.y = e$sy)
   lines <- data.frame(
-    pair = pair_label(results), method = as.character(results$method), slope = results$b,
-    intercept = if (is.null(intercept)) 0 else ifelse(is.na(intercept), 0, intercept)
+    pair = factor(label[match(pair_key(results), pair_key(frame$pairs))], label),
+    method = as.character(results$method), slope = mr_numbers(results, "b", "results"),
+    intercept = if (is.null(results[["intercept"]])) NA_real_ else results[["intercept"]]
   )
-  lines <- lines[!is.na(lines$slope) & lines$pair %in% points$pair, , drop = FALSE]
+  lines <- lines[is.finite(lines$slope) & lines$pair %in% pair &
+    lines$method != "Sign concordance test", , drop = FALSE]
+  lines$intercept <- line_intercepts(lines, points)
   structure(list(points = points, lines = lines), class = "mr_scatter")
 }
 
+pair_key <- function(d) {
+  paste(d$id.exposure, d$id.outcome, sep = "\r")
+}
+
+# Exposure and outcome of each row, with the ids where pairs of other ids have the same names.
 pair_label <- function(d) {
-  paste(d$exposure, "on", d$outcome)
+  label <- paste(d$exposure, "on", d$outcome)
+  each <- !duplicated(pair_key(d))
+  shared <- label %in% label[each][duplicated(label[each])]
+  ifelse(shared, paste0(label, " (", d$id.exposure, ", ", d$id.outcome, ")"), label)
+}
+
+# Known ones, else what MR Egger's slope leaves on the average, else 0.
+line_intercepts <- function(lines, points) {
+  vapply(seq_len(nrow(lines)), function(i) {
+    if (!startsWith(lines$method[i], "MR Egger")) {
+      return(0)
+    }
+    if (!is.na(lines$intercept[i])) {
+      return(lines$intercept[i])
+    }
+    d <- points[points$pair == lines$pair[i], ]
+    stats::weighted.mean(d$y - lines$slope[i] * d$x, 1 / d$se.y^2)
+  }, 1)
 }
 
 #' @export
@@ -61,21 +86,72 @@ print.mr_scatter <- function(x, ...) {
   invisible(x)
 }
 
+# Okabe and Ito's colours, told apart by the colour-blind, and as many more as are needed.
 method_colours <- function(methods) {
-  stats::setNames(grDevices::hcl.colors(max(length(methods), 2L), "Dark 3")[seq_along(methods)],
-    methods)
+  colours <- c("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+  more <- max(0, length(methods) - length(colours))
+  colours <- c(colours, grDevices::hcl.colors(max(more, 1), "Dark 3"))
+  stats::setNames(colours[seq_along(methods)], methods)
 }
 
-# One panel per pair, laid out in a near-square grid; the layout is put back.
-draw_panels <- function(pairs, draw) {
-  if (length(pairs) > 1L) {
-    columns <- ceiling(sqrt(length(pairs)))
-    old <- graphics::par(mfrow = c(ceiling(length(pairs) / columns), columns))
-    on.exit(graphics::par(old))
+# One panel per pair, up to three side by side, more in a near-square grid; the layout is put back.
+# A legend of several panels has a place of its own after them.
+draw_panels <- function(pairs, draw, legend = NULL) {
+  old <- graphics::par(no.readonly = TRUE)[c("mfrow", "mar")]
+  on.exit(graphics::par(old))
+  several <- length(pairs) > 1L
+  cells <- length(pairs) + (several && !is.null(legend))
+  if (several) {
+    columns <- if (cells <= 3L) cells else ceiling(sqrt(cells))
+    graphics::par(mfrow = c(ceiling(cells / columns), columns))
   }
   for (pair in pairs) {
-    draw(pair)
+    corner <- draw(pair)
+    if (!several && !is.null(legend)) {
+      legend(corner)
+    }
   }
+  if (cells > length(pairs)) {
+    graphics::par(mar = rep(0, 4))
+    graphics::plot.new()
+    legend("center")
+  }
+}
+
+# What draws the legend of some methods at a place; NULL without methods.
+method_legend <- function(colours) {
+  if (length(colours)) {
+    function(place) {
+      graphics::legend(place, sub("^All - ", "", names(colours)), col = colours, lwd = 2, cex = 0.9,
+        bg = grDevices::adjustcolor("white", 0.7), box.col = NA, inset = 0.02)
+    }
+  }
+}
+
+# Long titles on several lines.
+panel_title <- function(pair) {
+  width <- graphics::par("pin")[1] / graphics::strwidth("n", "inches", cex = 1.2)
+  paste(strwrap(pair, max(20, width)), collapse = "\n")
+}
+
+# Empty axes over the data, with the user's settings before ours.
+open_panel <- function(pair, ..., given) {
+  settings <- utils::modifyList(
+    list(..., type = "n", main = panel_title(pair), cex.main = 1, las = 1, bty = "l"), given
+  )
+  do.call(graphics::plot.default, settings)
+}
+
+# Name of the corner of the panel with the fewest points.
+free_corner <- function(x, y) {
+  box <- graphics::par("usr")
+  right <- (x - box[1]) / (box[2] - box[1])
+  up <- (y - box[3]) / (box[4] - box[3])
+  corners <- c(
+    topleft = sum(right < 0.45 & up > 0.65), bottomright = sum(right > 0.55 & up < 0.35),
+    topright = sum(right > 0.55 & up > 0.65), bottomleft = sum(right < 0.45 & up < 0.35)
+  )
+  names(which.min(corners))
 }
 
 #' @rdname mr_plots
@@ -83,28 +159,21 @@ draw_panels <- function(pairs, draw) {
 plot.mr_scatter <- function(x, conf_level = 0.95, ...) {
   half <- stats::qnorm((1 + check_conf_level(conf_level)) / 2)
   colours <- method_colours(unique(x$lines$method))
-  pairs <- unique(x$points$pair)
-  draw_panels(pairs, function(pair) {
+  draw_panels(levels(droplevels(x$points$pair)), function(pair) {
     d <- x$points[x$points$pair == pair, ]
-    lines <- x$lines[x$lines$pair == pair, ]
-    settings <- utils::modifyList(
-      list(x = d$x, y = d$y, xlim = range(0, d$x + half * d$se.x),
-        ylim = range(0, d$y - half * d$se.y, d$y + half * d$se.y), pch = 19, cex = 0.7,
-        xlab = "effect on exposure", ylab = "effect on outcome", main = pair, las = 1, bty = "l"),
-      list(...)
-    )
-    do.call(graphics::plot.default, settings)
-    graphics::segments(d$x - half * d$se.x, d$y, d$x + half * d$se.x, d$y, col = "grey70")
-    graphics::segments(d$x, d$y - half * d$se.y, d$x, d$y + half * d$se.y, col = "grey70")
+    lines <- x$lines[x$lines$pair %in% pair, ]
+    open_panel(pair, x = range(0, d$x + half * d$se.x), xlab = "effect on exposure",
+      y = range(0, d$y - half * d$se.y, d$y + half * d$se.y), ylab = "effect on outcome",
+      given = list(...))
+    graphics::abline(h = 0, v = 0, col = plot_colour[["zero"]], lty = 3)
+    graphics::segments(d$x - half * d$se.x, d$y, d$x + half * d$se.x, d$y, col = "grey75")
+    graphics::segments(d$x, d$y - half * d$se.y, d$x, d$y + half * d$se.y, col = "grey75")
     graphics::points(d$x, d$y, pch = 19, cex = 0.7)
     for (i in seq_len(nrow(lines))) {
       graphics::abline(lines$intercept[i], lines$slope[i], col = colours[lines$method[i]], lwd = 2)
     }
-    if (nrow(lines)) {
-      graphics::legend("topleft", lines$method, col = colours[lines$method], lwd = 2, bty = "n",
-        cex = 0.7)
-    }
-  })
+    free_corner(d$x, d$y)
+  }, method_legend(colours))
   invisible(x)
 }
 
@@ -113,75 +182,151 @@ plot.mr_scatter <- function(x, conf_level = 0.95, ...) {
 autoplot.mr_scatter <- function(object, conf_level = 0.95, ...) {
   check_no_dots(...)
   half <- stats::qnorm((1 + check_conf_level(conf_level)) / 2)
+  methods <- unique(object$lines$method)
+  object$lines$method <- factor(object$lines$method, methods)
   ggplot2::ggplot(object$points, ggplot2::aes(x = .data$x, y = .data$y)) +
-    ggplot2::geom_errorbar(
+    ggplot2::geom_hline(yintercept = 0, linetype = 3, colour = plot_colour[["zero"]]) +
+    ggplot2::geom_vline(xintercept = 0, linetype = 3, colour = plot_colour[["zero"]]) +
+    ggplot2::geom_linerange(
       ggplot2::aes(ymin = .data$y - half * .data$se.y, ymax = .data$y + half * .data$se.y),
-      colour = "grey75", width = 0
+      colour = "grey75"
     ) +
-    ggplot2::geom_errorbarh(
+    ggplot2::geom_linerange(
       ggplot2::aes(xmin = .data$x - half * .data$se.x, xmax = .data$x + half * .data$se.x),
-      colour = "grey75", height = 0
+      colour = "grey75"
     ) +
     ggplot2::geom_point() +
     ggplot2::geom_abline(
       ggplot2::aes(intercept = .data$intercept, slope = .data$slope, colour = .data$method),
-      data = object$lines, linewidth = 0.8, show.legend = TRUE
+      data = object$lines, linewidth = 0.8
     ) +
-    ggplot2::facet_wrap(~pair, scales = "free") +
-    ggplot2::scale_colour_manual(values = method_colours(unique(object$lines$method))) +
-    ggplot2::expand_limits(x = 0, y = 0) +
+    pair_facets() +
+    ggplot2::scale_colour_manual(values = method_colours(methods)) +
     ggplot2::labs(x = "effect on exposure", y = "effect on outcome", colour = NULL) +
-    ggplot2::theme_minimal() +
-    ggplot2::theme(legend.position = "bottom")
+    ggplot_look()
 }
 
-# Rows of mr_single_snp() and mr_leave_one_out() with intervals; the summary rows come last.
+pair_facets <- function() {
+  ggplot2::facet_wrap(~pair, scales = "free", labeller = ggplot2::label_wrap_gen(40))
+}
+
+ggplot_look <- function() {
+  list(
+    ggplot2::theme_minimal(),
+    ggplot2::theme(legend.position = "bottom", panel.spacing = ggplot2::unit(1.2, "lines")),
+    ggplot2::guides(colour = ggplot2::guide_legend(ncol = 2))
+  )
+}
+
+# Rows of mr_single_snp() or mr_leave_one_out() that have an estimate, with intervals: pairs in
+# order, in each the rows of all variants, then the variants by their estimates. `from`, `to` and
+# `at` are what of interval and estimate lies in the window of the pair, see windows().
 interval_rows <- function(x, conf_level) {
   half <- stats::qnorm((1 + check_conf_level(conf_level)) / 2)
-  d <- as.data.frame(x)
-  d$pair <- pair_label(d)
-  d$summary <- attr(x, "summary")
-  d$conf.low <- d$b - half * d$se
-  d$conf.high <- d$b + half * d$se
-  d <- d[!is.na(d$b), , drop = FALSE]
-  d[order(d$pair, !d$summary, d$b), , drop = FALSE]
+  check_mr_columns(x, c("exposure", "outcome", "id.exposure", "id.outcome", "SNP", "b", "se"), "x")
+  label <- pair_label(x)
+  d <- data.frame(
+    pair = factor(label, unique(label)), SNP = x$SNP, b = x$b, se = x$se, summary = is_of_all(x),
+    conf.low = x$b - half * x$se, conf.high = x$b + half * x$se
+  )
+  d <- d[!is.na(d$b) & !is.na(d$se), , drop = FALSE]
+  if (!nrow(d)) {
+    stop_argument("x", "must have estimates", "none", what = "data")
+  }
+  d$pair <- droplevels(d$pair)
+  d <- d[order(d$pair, !d$summary, d$b), , drop = FALSE]
+  window <- windows(d)
+  d$from <- pmin(pmax(d$conf.low, window$low), window$high)
+  d$to <- pmin(pmax(d$conf.high, window$low), window$high)
+  d$at <- pmin(pmax(d$b, window$low), window$high)
+  d
+}
+
+# The part of the axis that each row's pair is drawn on: the intervals that are at most five times
+# as wide as the median one, so that one weak variant does not push all others together.
+windows <- function(d) {
+  sets <- d$se <= 5 * stats::ave(d$se, d$pair, FUN = stats::median) | d$summary
+  low <- tapply(pmin(d$conf.low, 0)[sets], d$pair[sets], min)
+  high <- tapply(pmax(d$conf.high, 0)[sets], d$pair[sets], max)
+  list(low = low[as.character(d$pair)], high = high[as.character(d$pair)])
+}
+
+# Which rows are estimates from all variants.
+is_of_all <- function(x) {
+  x$SNP %in% if (inherits(x, "mr_leave_one_out")) "All" else paste("All -", mr_method_table()$label)
 }
 
 draw_interval_rows <- function(d, ...) {
-  draw_panels(unique(d$pair), function(pair) {
+  draw_panels(levels(d$pair), function(pair) {
     rows <- d[d$pair == pair, ]
     at <- seq_len(nrow(rows))
-    colour <- ifelse(rows$summary, "#b3331d", plot_colour[["line"]])
-    old <- graphics::par(mar = c(4, min(1 + 0.45 * max(nchar(rows$SNP)), 14), 2, 1))
-    on.exit(graphics::par(old))
-    settings <- utils::modifyList(
-      list(x = range(0, rows$conf.low, rows$conf.high), y = c(0.5, nrow(rows) + 0.5), type = "n",
-        xlab = "effect on the outcome per unit of exposure", ylab = "", yaxt = "n", main = pair,
-        bty = "n"),
-      list(...)
-    )
-    do.call(graphics::plot.default, settings)
-    graphics::abline(v = 0, lty = 2, col = plot_colour["zero"])
-    graphics::segments(rows$conf.low, at, rows$conf.high, at, col = colour, lwd = 1.5)
-    graphics::points(rows$b, at, pch = 19, cex = 0.7, col = colour)
-    graphics::axis(2, at, rows$SNP, las = 1, tick = FALSE,
-      cex.axis = max(0.35, min(0.8, 24 / nrow(rows))))
+    names <- row_names(rows, panel_lines())
+    margin <- max(graphics::strwidth(names$label, "inches", cex = names$size))
+    graphics::par(mai = c(0.8, min(margin + 0.3, graphics::par("fin")[1] / 2), 0.6, 0.2))
+    open_panel(pair, x = range(rows$from, rows$to), y = c(0.5, max(at) + 0.5),
+      xlab = "effect on the outcome per unit of exposure", ylab = "", yaxt = "n", bty = "n",
+      yaxs = "i", given = list(...))
+    colour <- ifelse(rows$summary, summary_colour, plot_colour[["line"]])
+    graphics::abline(v = 0, lty = 2, col = plot_colour[["zero"]])
+    graphics::segments(rows$from, at, rows$to, at, col = colour, lwd = 1.5)
+    graphics::points(rows$from, at, pch = ifelse(rows$from > rows$conf.low, "<", NA), col = colour)
+    graphics::points(rows$to, at, pch = ifelse(rows$to < rows$conf.high, ">", NA), col = colour)
+    graphics::points(rows$at, at, pch = ifelse(rows$at == rows$b, 19, NA),
+      cex = ifelse(rows$summary, 1, 0.7), col = colour)
+    for (size in unique(names$size)) {
+      of_size <- names$size == size
+      graphics::axis(2, at[of_size], names$label[of_size], las = 1, tick = FALSE, line = -0.5,
+        cex.axis = size, gap.axis = 0)
+    }
   })
 }
 
+summary_colour <- "#b3331d"
+
+# How many lines of full-sized text a panel has room for.
+panel_lines <- function() {
+  graphics::par("fin")[2] / graphics::par("csi") - 6
+}
+
+# What rows are called, and how large (1: full size), where there is room for so many lines: names
+# of variants shrink, and go where they could not be read.
+row_names <- function(rows, lines) {
+  size <- min(0.8, lines / nrow(rows))
+  readable <- size >= 0.3
+  list(
+    label = ifelse(rows$summary | readable, sub("^All - ", "", rows$SNP), ""),
+    size = ifelse(rows$summary & !readable, 0.7, max(size, 0.3))
+  )
+}
+
 ggplot_interval_rows <- function(d) {
-  # Names recur between pairs: levels are unique, labels are the variants' names.
-  d$key <- factor(paste(d$pair, d$SNP), levels = unique(paste(d$pair, d$SNP)))
-  ggplot2::ggplot(d, ggplot2::aes(x = .data$b, y = .data$key, colour = .data$summary)) +
+  # Names recur between pairs: keys do not.
+  key <- paste(d$pair, d$SNP, seq_len(nrow(d)))
+  d$key <- factor(key, key)
+  # Room as in a panel of usual height.
+  names <- row_names(data.frame(SNP = d$SNP, summary = d$summary), Inf)
+  most <- max(table(d$pair))
+  size <- min(9, 450 / most)
+  label <- if (size >= 3) names$label else ifelse(d$summary, names$label, "")
+  inside <- d$at == d$b
+  ggplot2::ggplot(d, ggplot2::aes(x = .data$at, y = .data$key, colour = .data$summary)) +
     ggplot2::geom_vline(xintercept = 0, linetype = 2, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_linerange(ggplot2::aes(xmin = .data$conf.low, xmax = .data$conf.high)) +
-    ggplot2::geom_point(size = 1.2) +
-    ggplot2::facet_wrap(~pair, scales = "free") +
-    ggplot2::scale_y_discrete(labels = stats::setNames(d$SNP, d$key)) +
-    ggplot2::scale_colour_manual(values = c(`FALSE` = plot_colour[["line"]], `TRUE` = "#b3331d"),
-      guide = "none") +
+    ggplot2::geom_linerange(ggplot2::aes(xmin = .data$from, xmax = .data$to)) +
+    ggplot2::geom_point(ggplot2::aes(size = .data$summary), data = d[inside, ]) +
+    ggplot2::geom_text(ggplot2::aes(x = .data$from), d[d$from > d$conf.low, ], label = "<") +
+    ggplot2::geom_text(ggplot2::aes(x = .data$to), d[d$to < d$conf.high, ], label = ">") +
+    pair_facets() +
+    ggplot2::scale_y_discrete(labels = stats::setNames(label, key)) +
+    ggplot2::scale_colour_manual(
+      values = c(`FALSE` = plot_colour[["line"]], `TRUE` = summary_colour)
+    ) +
+    ggplot2::scale_size_manual(values = c(`FALSE` = 1.1, `TRUE` = 1.8)) +
     ggplot2::labs(x = "effect on the outcome per unit of exposure", y = NULL) +
-    ggplot2::theme_minimal()
+    ggplot_look() +
+    ggplot2::theme(
+      legend.position = "none", panel.grid.major.y = ggplot2::element_blank(),
+      axis.text.y = ggplot2::element_text(size = max(size, 3))
+    )
 }
 
 #' @rdname mr_plots
@@ -217,33 +362,31 @@ autoplot.mr_leave_one_out <- function(object, conf_level = 0.95, ...) {
   ggplot_interval_rows(interval_rows(object, conf_level))
 }
 
+# Triangles: estimates beyond the window.
 draw_funnel <- function(d, ...) {
-  draw_panels(unique(d$pair), function(pair) {
+  colours <- method_colours(unique(d$SNP[d$summary]))
+  draw_panels(levels(d$pair), function(pair) {
     rows <- d[d$pair == pair & !d$summary, ]
     all <- d[d$pair == pair & d$summary, ]
-    settings <- utils::modifyList(
-      list(x = rows$b, y = 1 / rows$se, pch = 19, cex = 0.8, xlim = range(rows$b, all$b),
-        ylim = c(0, max(1 / rows$se)), xlab = "effect of a single variant",
-        ylab = "1 / standard error", main = pair, las = 1, bty = "l"),
-      list(...)
-    )
-    do.call(graphics::plot.default, settings)
-    colours <- method_colours(all$SNP)
-    graphics::abline(v = all$b, col = colours, lwd = 2)
-    if (nrow(all)) {
-      graphics::legend("topleft", all$SNP, col = colours, lwd = 2, bty = "n", cex = 0.7)
-    }
-  })
+    open_panel(pair, x = range(rows$at, all$b), y = range(0, 1 / rows$se),
+      xlab = "effect of a single variant", ylab = "1 / standard error", given = list(...))
+    graphics::abline(v = all$b, col = colours[all$SNP], lwd = 2)
+    graphics::points(rows$at, 1 / rows$se, pch = ifelse(rows$at == rows$b, 19, 2), cex = 0.8)
+    free_corner(rows$at, 1 / rows$se)
+  }, method_legend(colours))
 }
 
 ggplot_funnel <- function(d) {
-  ggplot2::ggplot(d[!d$summary, ], ggplot2::aes(x = .data$b, y = 1 / .data$se)) +
-    ggplot2::geom_vline(ggplot2::aes(xintercept = .data$b, colour = .data$SNP),
-      data = d[d$summary, ], linewidth = 0.8) +
-    ggplot2::geom_point() +
-    ggplot2::facet_wrap(~pair, scales = "free") +
+  all <- d[d$summary, ]
+  all$method <- factor(sub("^All - ", "", all$SNP), unique(sub("^All - ", "", all$SNP)))
+  single <- d[!d$summary, ]
+  ggplot2::ggplot(single, ggplot2::aes(x = .data$at, y = 1 / .data$se)) +
+    ggplot2::geom_vline(ggplot2::aes(xintercept = .data$b, colour = .data$method), data = all,
+      linewidth = 0.8) +
+    ggplot2::geom_point(shape = ifelse(single$at == single$b, 19, 2)) +
+    pair_facets() +
     ggplot2::expand_limits(y = 0) +
+    ggplot2::scale_colour_manual(values = method_colours(levels(all$method))) +
     ggplot2::labs(x = "effect of a single variant", y = "1 / standard error", colour = NULL) +
-    ggplot2::theme_minimal() +
-    ggplot2::theme(legend.position = "bottom")
+    ggplot_look()
 }

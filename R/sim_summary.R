@@ -3,8 +3,7 @@
 #' Effects of variants on exposure and outcome as two genome-wide studies would report them, with a
 #' known causal effect and chosen departures from the assumptions: invalid variants (balanced or
 #' directional pleiotropy, InSIDE kept or violated), samples that overlap, selection on the same
-#' data
-#' (winner's curse). Exposure and outcome have variance 1.
+#' data (winner's curse). Exposure and outcome have variance 1.
 #'
 #' For variant \eqn{j}, \eqn{maf_j} is uniform on `maf`, the standard errors are
 #' \eqn{1 / \sqrt{2 maf_j (1 - maf_j) n}} for each study's size \eqn{n}, and
@@ -17,10 +16,10 @@
 #' effect\_sd^2)|}, which adds \eqn{p_j} to \eqn{\gamma_j} and \eqn{p_j} to \eqn{\alpha_j}: strength
 #' and direct effect are correlated.
 #'
-#' Overlapping samples make the errors correlated, by `overlap` \eqn{\min(n_X, n_Y) / \sqrt{n_X
-#' n_Y}}
-#' times `correlation`. Variants must pass `p_threshold`: with `winners_curse = TRUE` by the very
-#' estimate that is reported, else by that of another sample of the same size.
+#' Overlapping samples make the errors correlated, by `overlap`
+#' \eqn{\min(n_X, n_Y) / \sqrt{n_X n_Y}} times `correlation`. Variants must pass `p_threshold`:
+#' with `winners_curse = TRUE` by the very estimate that is reported, else by that of another sample
+#' of the same size.
 #'
 #' @param n_snps Variants of each pair, at least 1.
 #' @param theta Causal effect.
@@ -40,9 +39,8 @@
 #' @param n_threads Number of threads; the result does not depend on it.
 #' @return A data.frame of class `mr_sim` with the columns of [mr_data()], `n_snps` rows for each
 #'   pair; the pairs are the exposures `X1`, `X2`, ... and the outcomes `Y1`, `Y2`, ... [truth()]
-#'   has
-#'   `beta` and `theta` (the causal effect), `curve`, `gamma`, `alpha`, `valid`, `mafs` (a value per
-#'   row), `rho` (correlation of the errors), `n`, `seed`.
+#'   has `beta` and `theta` (the causal effect), `curve`, `gamma`, `alpha`, `valid`, `mafs` (a value
+#'   per row), `rho` (correlation of the errors), `n`, `seed`.
 #' @references Bowden, Davey Smith & Burgess (2015), Int. J. Epidemiol. 44:512 (balanced and
 #'   directional pleiotropy, InSIDE). Burgess, Davies & Thompson (2016), Genet. Epidemiol. 40:597
 #'   (overlap).
@@ -81,7 +79,7 @@ sim_summary <- function(n_snps = 50, theta = 0.2, n_exposure = 1e5, n_outcome = 
     rho = check_number(correlation, min = -1, max = 1) * shared / sqrt(n_exposure * n_outcome),
     z_threshold = stats::qnorm(check_number(p_threshold, min = 0, max = 1) / 2,
       lower.tail = FALSE),
-    winners_curse = winners_curse, flip = TRUE, n_threads = check_threads(n_threads)
+    winners_curse = winners_curse, n_threads = check_threads(n_threads)
   )
   out <- .Call(C_sim_summary, settings)
   if (out$status == "too_few") {

@@ -67,7 +67,8 @@ check_output <- function(x, name, arg) {
 
 # Rows by variant and output to rows by variant.
 outputs_to_pairs <- function(x, exposure, outcome) {
-  variant <- paste0(if (!is.null(x$sequence)) paste0(x$sequence, ":"), x$position, x$ref, ">", x$alt)
+  where <- if (!is.null(x$sequence)) paste0(x$sequence, ":")
+  variant <- paste0(where, x$position, x$ref, ">", x$alt)
   is_x <- x$output == exposure
   is_y <- x$output == outcome
   if (anyDuplicated(variant[is_x]) || anyDuplicated(variant[is_y])) {

@@ -9,7 +9,7 @@
  *            p_j = |N(0, effect_sd^2)| (effect on a confounder) if InSIDE fails, else 0
  *   bx_j = gamma_j + sx_j e_j,  by_j = theta gamma_j + alpha_j + sy_j f_j,  cor(e_j, f_j) = rho
  *
- * The allele is the one that raises the exposure; `flip` draws the reported allele by a fair coin.
+ * The allele is the one that raises the exposure; a fair coin says which is reported.
  * A variant is kept if |b| / sx > z_threshold, b being bx_j itself (winner's curse) or an estimate
  * from another sample of the same size; it is drawn again until it is, at most MRL_SIM_TRIES times.
  */
@@ -32,7 +32,7 @@ typedef struct {
   double through_confounder;             /* q; 0 keeps InSIDE */
   double rho;                            /* correlation of the two estimates' errors */
   double z_threshold;                    /* 0: no selection */
-  int winners_curse, flip;
+  int winners_curse;
 } mrl_sim_summary_settings;
 
 /* (n_pair * n_snp) each, pair by pair; the caller's. */
@@ -42,7 +42,7 @@ typedef struct {
 } mrl_sim_summary;
 
 /* Variant j of pair i has stream i * n_snp + j of MRL_RNG_SIM_SUMMARY. MRL_TOO_FEW where no draw
- * passes the threshold. */
+ * passes the threshold. Polls. */
 mrl_status mrl_sim_summary_run(mrl_sim_summary *out, const mrl_sim_summary_settings *settings,
                                const mrl_ctx *ctx);
 

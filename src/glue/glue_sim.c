@@ -79,7 +79,6 @@ SEXP C_sim_summary(SEXP settings)
       .rho = glue_item_dbl(settings, "rho"),
       .z_threshold = glue_item_dbl(settings, "z_threshold"),
       .winners_curse = glue_item_lgl(settings, "winners_curse"),
-      .flip = glue_item_lgl(settings, "flip"),
   };
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   const R_xlen_t n = (R_xlen_t)(s.n_pair * s.n_snp);
