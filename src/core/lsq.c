@@ -61,7 +61,7 @@ static mrl_status standardise(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_
   const size_t first = data->intercept ? 1 : 0, group = 1 + REGION / (lsq->n + 1);
   for (size_t from = first; from < lsq->p; from += group) {
     const size_t to = from + group < lsq->p ? from + group : lsq->p;
-#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+#pragma omp parallel for num_threads(mrl_threads_for(ctx, (to - from) * lsq->n)) schedule(static)
     for (size_t j = from; j < to; j++) {
       double square;
       column_moments(&lsq->shift[j], &square, lsq->col[j], data->weights, lsq->n, data->intercept);
@@ -244,7 +244,7 @@ void mrl_columns_subtract(double *out, const double *base, const mrl_columns *co
   const size_t n = columns->n, step = BLOCK * (1 + REGION / BLOCK / (columns->p + 1));
   for (size_t start = 0; start < n; start += step) {
     const size_t end = start + step < n ? start + step : n, blocks = (end - start - 1) / BLOCK + 1;
-#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+#pragma omp parallel for num_threads(mrl_threads_for(ctx, n * columns->p)) schedule(static)
     for (size_t b = 0; b < blocks; b++) {
       const size_t from = start + b * BLOCK, to = from + BLOCK < end ? from + BLOCK : end;
       subtract_block(out, base, columns, coef, from, to);
@@ -268,7 +268,7 @@ void mrl_columns_dot(double *out, const mrl_columns *columns, const double *mult
   const size_t group = 1 + REGION / (columns->n + 1);
   for (size_t from = 0; from < columns->p; from += group) {
     const size_t to = from + group < columns->p ? from + group : columns->p;
-#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+#pragma omp parallel for num_threads(mrl_threads_for(ctx, columns->n * columns->p)) schedule(static)
     for (size_t j = from; j < to; j++) {
       out[j] = columns->scale[j] *
                shifted_dot(columns->col[j], columns->shift[j], multiplier, columns->n);

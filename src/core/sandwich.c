@@ -40,7 +40,7 @@ mrl_status mrl_meat(double *meat, const mrl_columns *columns, const double *erro
     const size_t group = 1 + (1 << 24) / (n + 1);
     for (size_t from = 0; from < p; from += group) {
       const size_t to = from + group < p ? from + group : p;
-#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+#pragma omp parallel for num_threads(mrl_threads_for(ctx, n *p)) schedule(static)
       for (size_t j = from; j < to; j++) {
         cluster_sums(work->sums + j * n_cluster, columns->col[j], columns->shift[j],
                      columns->scale[j], work->root, cluster, n, n_cluster);

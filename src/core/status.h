@@ -34,6 +34,15 @@ static inline void mrl_poll(const mrl_ctx *ctx)
   }
 }
 
+/*
+ * Threads worth starting for a pass over `elements` numbers: one below some milliseconds of work,
+ * since waking a team on a busy machine can cost as much.
+ */
+static inline int mrl_threads_for(const mrl_ctx *ctx, size_t elements)
+{
+  return elements < ((size_t)1 << 22) ? 1 : ctx->n_threads;
+}
+
 /* Returns the status from the calling function unless it is MRL_OK. */
 #define MRL_TRY(call)                                                                              \
   do {                                                                                             \
