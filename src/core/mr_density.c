@@ -95,15 +95,21 @@ static void compact(masses *out, const double *mass, int n)
   out->n = k;
 }
 
-/* Each mass split between the two nearest multiples of `stride`, which get numbers 0, 1, ... */
+/* Each mass split between the two nearest multiples of `stride`, a power of two; these get numbers
+ * 0, 1, ... */
 static void coarsen(masses *out, const masses *fine, int stride)
 {
   double mass[N + 2];
   const int n = N / stride + 1;
+  const double one = 1.0 / stride;
+  int shift = 0;
+  while (1 << shift < stride) {
+    shift++;
+  }
   memset(mass, 0, (size_t)(n + 1) * sizeof *mass);
   for (int i = 0; i < fine->n; i++) {
-    const int left = fine->place[i] / stride;
-    const double beyond = (double)(fine->place[i] % stride) / stride;
+    const int left = fine->place[i] >> shift;
+    const double beyond = (fine->place[i] & (stride - 1)) * one;
     mass[left] += fine->mass[i] * (1 - beyond);
     mass[left + 1] += fine->mass[i] * beyond;
   }
