@@ -248,6 +248,9 @@ mr_note <- function(why, available, needed) {
     "needs at least ", needed[few], ifelse(needed[few] == 1L, " variant", " variants"), ", there ",
     ifelse(available[few] == 1L, "is ", "are "), available[few]
   )
+  # The sign test counts only some.
+  zero <- few & available >= needed
+  note[zero] <- paste0("needs at least ", needed[zero], " variants with effects that are not 0")
   note[why == 2L] <- "is for one variant"
   note[why == 3L] <- "not estimable: ratios are not finite, or exposure effects do not differ"
   note[why == 4L] <- "did not converge"

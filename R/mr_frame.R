@@ -101,8 +101,8 @@ warn_duplicates <- function(out, keys) {
   if (out$n_duplicate > 0L) {
     i <- out$duplicate + 1L
     warn_mrl(
-      "duplicates", out$n_duplicate, " row", if (out$n_duplicate > 1L) "s",
-      " repeat a variant of the same pair (first: ", keys[[3]][i], " of ", keys[[1]][i], " and ",
+      "duplicates", out$n_duplicate, if (out$n_duplicate > 1L) " rows repeat" else " row repeats",
+      " a variant of the same pair (first: ", keys[[3]][i], " of ", keys[[1]][i], " and ",
       keys[[2]][i], "). Each row counts as evidence of its own; keep one per variant."
     )
   }

@@ -106,6 +106,9 @@ static mrl_mr_estimate debiased(const mrl_mr_data *d, int penalise)
     const double x2 = d->bx[i] * d->bx[i], s2 = d->sx[i] * d->sx[i];
     variance += w * x2 * (1 + out.tau2 * w) + b * b * w * w * s2 * (x2 + s2);
   }
+  if (!(variance > 0)) {
+    return mrl_mr_none(MRL_MR_DEGENERATE);
+  }
   out.std_error = sqrt(variance) / fabs(bottom);
   out.p_value = mrl_normal_p(b / out.std_error);
   return out;
