@@ -35,8 +35,11 @@ NULL
 #' @rdname mr_plots
 #' @export
 mr_scatter <- function(dat, results) {
-  check_mr_columns(results, c("id.exposure", "id.outcome", "method", "b"), "results")
+  check_results(results, c("id.exposure", "id.outcome", "method", "b"))
   frame <- mr_frame(dat)
+  if (!length(frame$row)) {
+    stop_argument("dat", "must have variants that can be used", "none", what = "data")
+  }
   e <- frame$effects
   label <- pair_label(frame$pairs)
   pair <- factor(rep(label, diff(frame$start)), label)
@@ -220,7 +223,7 @@ ggplot_look <- function() {
 
 # Rows of mr_single_snp() or mr_leave_one_out() that have an estimate, with intervals: pairs in
 # order, in each the rows of all variants, then the variants by their estimates. `from`, `to` and
-# `at` are what of interval and estimate lies in the window of the pair, see windows().
+# `at` are what of interval and estimate lies in the window of the pair, see pair_windows().
 interval_rows <- function(x, conf_level) {
   half <- stats::qnorm((1 + check_conf_level(conf_level)) / 2)
   check_mr_columns(x, c("exposure", "outcome", "id.exposure", "id.outcome", "SNP", "b", "se"), "x")
@@ -235,7 +238,7 @@ interval_rows <- function(x, conf_level) {
   }
   d$pair <- droplevels(d$pair)
   d <- d[order(d$pair, !d$summary, d$b), , drop = FALSE]
-  window <- windows(d)
+  window <- pair_windows(d)
   d$from <- pmin(pmax(d$conf.low, window$low), window$high)
   d$to <- pmin(pmax(d$conf.high, window$low), window$high)
   d$at <- pmin(pmax(d$b, window$low), window$high)
@@ -244,7 +247,7 @@ interval_rows <- function(x, conf_level) {
 
 # The part of the axis that each row's pair is drawn on: the intervals that are at most five times
 # as wide as the median one, so that one weak variant does not push all others together.
-windows <- function(d) {
+pair_windows <- function(d) {
   sets <- d$se <= 5 * stats::ave(d$se, d$pair, FUN = stats::median) | d$summary
   low <- tapply(pmin(d$conf.low, 0)[sets], d$pair[sets], min)
   high <- tapply(pmax(d$conf.high, 0)[sets], d$pair[sets], max)
