@@ -4,8 +4,8 @@
 #
 # Medians of five timings of whole calls of exported functions, data frame in, data frame out.
 # TwoSampleMR is not on CRAN: its times are those recorded with version 0.7.9 on the same 79
-# variants; beside it runs a plain R loop that does what its mr_mode() does. Peers of many groups are
-# timed on some of them, and the time of all is that multiplied. Without the shared data the 79
+# variants; beside it runs a plain R loop that does what its mr_mode() does. Peers of many groups
+# are timed on some of them, and the time of all is that multiplied. Without the shared data the 79
 # variants are simulated.
 
 library(mrlearn)
@@ -13,8 +13,8 @@ library(mrlearn)
 n_timings <- 5L
 n_threads <- 2L
 
-# Seconds of five runs, elapsed and of all threads' CPU (rows); a run repeats what is short. f() once
-# before, to warm up.
+# Seconds of five runs, elapsed and of all threads' CPU (rows); a run repeats what is short. f()
+# runs once before, to warm up.
 both_times_of <- function(f, repeats = 1L) {
   f()
   vapply(seq_len(n_timings), function(i) {
@@ -124,7 +124,8 @@ bench_egger <- function(dat, n_groups, n_peer = 200L) {
   gap <- abs(vapply(few, slope, c(0, 0)) / rbind(out$b, out$se)[, seq_len(n_peer)] - 1)
   what <- sprintf("MR Egger, %s pairs of 300", format(n_groups, big.mark = ","))
   list(row(what, both_times_of(ours), 0.5,
-    sprintf("`summary(lm())` on %d pairs, scaled", n_peer), theirs * n_groups / n_peer, sprintf("largest relative gap %.0e", max(gap))))
+    sprintf("`summary(lm())` on %d pairs, scaled", n_peer), theirs * n_groups / n_peer,
+    sprintf("largest relative gap %.0e", max(gap))))
 }
 
 # lmrob()'s own tolerances stop at about 1e-7 of the slope, and its start is random.

@@ -28,7 +28,7 @@ slow_ratio_se <- function(d, nome) {
 # d: list(bx, sx, by, sy). A method as list(point = function(d), draw = function(d, z)), where z are
 # standard normals: for medians and Egger n for the exposure, then n for the outcome; for modes n
 # for the ratios. spread: what the standard error is of the draws.
-slow_median <- function(kind, first_order = FALSE, penk = 20) {
+slow_boot_median <- function(kind, first_order = FALSE, penk = 20) {
   weights <- function(d) {
     if (kind == "simple") {
       return(rep(1 / length(d$bx), length(d$bx)))
@@ -51,7 +51,7 @@ slow_median <- function(kind, first_order = FALSE, penk = 20) {
   )
 }
 
-slow_mode <- function(weighted, nome, phi = 1) {
+slow_boot_mode <- function(weighted, nome, phi = 1) {
   mode_of <- function(d, ratio) {
     w <- if (weighted) slow_ratio_se(d, nome)^-2 else rep(1, length(ratio))
     slow_density_mode(ratio, w / sum(w), slow_bandwidth(ratio, phi))
@@ -64,7 +64,7 @@ slow_mode <- function(weighted, nome, phi = 1) {
 }
 
 # TwoSampleMR's: no weighted least squares, and the estimate is a mean of draws. The slope only.
-slow_egger <- function() {
+slow_boot_egger <- function() {
   list(
     draw = function(d, z) {
       i <- seq_along(d$bx)
@@ -77,16 +77,16 @@ slow_egger <- function() {
   )
 }
 
-slow_methods <- function(phi = 1, first_order = FALSE) {
+slow_boot_methods <- function(phi = 1, first_order = FALSE) {
   list(
-    "Simple median" = slow_median("simple"),
-    "Weighted median" = slow_median("weighted", first_order),
-    "Penalised weighted median" = slow_median("penalised", first_order),
-    "Simple mode" = slow_mode(FALSE, FALSE, phi),
-    "Weighted mode" = slow_mode(TRUE, FALSE, phi),
-    "Simple mode (NOME)" = slow_mode(FALSE, TRUE, phi),
-    "Weighted mode (NOME)" = slow_mode(TRUE, TRUE, phi),
-    "MR Egger (bootstrap)" = slow_egger()
+    "Simple median" = slow_boot_median("simple"),
+    "Weighted median" = slow_boot_median("weighted", first_order),
+    "Penalised weighted median" = slow_boot_median("penalised", first_order),
+    "Simple mode" = slow_boot_mode(FALSE, FALSE, phi),
+    "Weighted mode" = slow_boot_mode(TRUE, FALSE, phi),
+    "Simple mode (NOME)" = slow_boot_mode(FALSE, TRUE, phi),
+    "Weighted mode (NOME)" = slow_boot_mode(TRUE, TRUE, phi),
+    "MR Egger (bootstrap)" = slow_boot_egger()
   )
 }
 
@@ -116,17 +116,13 @@ mutant_mode_se <- function(d, n_boot, phi = 1) {
   stats::mad(apply(drawn, 1, function(r) slow_density_mode(r, w, slow_bandwidth(r, phi))))
 }
 
-lipid_frame <- function(n = 28) {
+lipid_ldl <- function(n = 28) {
   dat <- mrlearn::lipid_chd
   dat <- dat[dat$id.exposure == "LDL", ]
   dat[seq_len(n), ]
 }
 
-bmi_frame <- function() {
-  utils::read.csv(shared_data("reference", "twosamplemr", "bmi_chd_harmonised.csv"))
-}
-
-effects_of <- function(dat) {
+boot_effects <- function(dat) {
   list(
     bx = dat$beta.exposure, sx = dat$se.exposure, by = dat$beta.outcome, sy = dat$se.outcome
   )

@@ -1,14 +1,14 @@
 # Medians, modes and bootstrap Egger: published points, slow versions, the bootstrap's normals.
 
-ratio_methods <- setdiff(names(slow_methods()), "MR Egger (bootstrap)")
+ratio_methods <- setdiff(names(slow_boot_methods()), "MR Egger (bootstrap)")
 
-estimates <- function(dat, methods = names(slow_methods()), seed = 1, ...) {
+estimates <- function(dat, methods = names(slow_boot_methods()), seed = 1, ...) {
   out <- mr_estimate(dat, methods, seed = seed, ...)
   out[match(methods, out$method), ]
 }
 
 test_that("points of the lipid data are those of MendelianRandomization and TwoSampleMR", {
-  b <- function(...) estimates(lipid_frame(), ratio_methods, n_boot = 2, ...)$b
+  b <- function(...) estimates(lipid_ldl(), ratio_methods, n_boot = 2, ...)$b
   # To the digits printed: half a unit of the last one.
   expect_lt(max(abs(b() - c(
     1.7551383, 2.6772443, 2.6769070, 2.4055511, 2.9463006, 2.4055511, 2.9463006
@@ -19,10 +19,11 @@ test_that("points of the lipid data are those of MendelianRandomization and TwoS
 })
 
 test_that("points equal slow versions", {
-  for (dat in list(lipid_frame(), lipid_frame(27), lipid_frame(3))) {
+  for (dat in list(lipid_ldl(), lipid_ldl(27), lipid_ldl(3))) {
     for (phi in c(0.25, 1)) {
       fast <- estimates(dat, ratio_methods, n_boot = 2, phi = phi)$b
-      slow <- vapply(slow_methods(phi)[ratio_methods], function(m) m$point(effects_of(dat)), 0)
+      slow <- slow_boot_methods(phi)[ratio_methods]
+      slow <- vapply(slow, function(m) m$point(boot_effects(dat)), 0)
       # Sums in another order: a few ulp.
       expect_lt(max(abs(fast / slow - 1)), 1e-13)
     }
@@ -66,16 +67,16 @@ test_that("the exact mode is the maximum of the sum of densities", {
 })
 
 test_that("standard errors equal slow ones made of the same normals", {
-  dat <- rbind(lipid_frame(11), transform(lipid_frame(), id.exposure = "other"))
+  dat <- rbind(lipid_ldl(11), transform(lipid_ldl(), id.exposure = "other"))
   n_boot <- 100
   for (first_order in c(FALSE, TRUE)) {
     phi <- if (first_order) 0.5 else 1
     weights <- if (first_order) "simple" else "delta"
-    slow <- slow_methods(phi, first_order)
+    slow <- slow_boot_methods(phi, first_order)
     fast <- mr_estimate(dat, names(slow), n_boot = n_boot, phi = phi, median_weights = weights,
       seed = 42)
     for (group in 0:1) {
-      d <- effects_of(dat[dat$id.exposure == unique(dat$id.exposure)[group + 1], ])
+      d <- boot_effects(dat[dat$id.exposure == unique(dat$id.exposure)[group + 1], ])
       se <- vapply(slow, function(m) m$spread(slow_boot(d, m, n_boot, core_normals(42, group))), 0)
       mine <- fast[fast$id.exposure == unique(dat$id.exposure)[group + 1], ]
       expect_lt(max(abs(mine$se[match(names(slow), mine$method)] / se - 1)), 1e-10)
@@ -84,16 +85,16 @@ test_that("standard errors equal slow ones made of the same normals", {
 })
 
 test_that("bootstrap Egger is TwoSampleMR's", {
-  d <- effects_of(lipid_frame())
+  d <- boot_effects(lipid_ldl())
   normals <- core_normals(9)
   line <- vapply(1:200, function(b) {
     z <- normals(b, 56)
     x <- d$bx + d$sx * z[1:28]
     y <- (d$by + d$sy * z[29:56]) * sign(x)
-    slope <- slow_egger()$draw(d, z)
+    slope <- slow_boot_egger()$draw(d, z)
     c(slope, mean(y) - slope * mean(abs(x)))
   }, c(0, 0))
-  fast <- estimates(lipid_frame(), "MR Egger (bootstrap)", n_boot = 200, seed = 9)
+  fast <- estimates(lipid_ldl(), "MR Egger (bootstrap)", n_boot = 200, seed = 9)
   expect_equal(fast$b, mean(line[1, ]), tolerance = 1e-12)
   expect_equal(fast$se, stats::sd(line[1, ]), tolerance = 1e-12)
   expect_equal(fast$intercept, mean(line[2, ]), tolerance = 1e-12)
@@ -120,15 +121,15 @@ expect_drawn <- function(se, from, n_boot = from$n_boot) {
 
 test_that("standard errors are those of a plain loop with R's own normals", {
   set.seed(5)
-  d <- effects_of(lipid_frame())
-  slow <- slow_methods()
+  d <- boot_effects(lipid_ldl())
+  slow <- slow_boot_methods()
   se <- vapply(slow, function(m) m$spread(slow_boot(d, m, 300, r_normals)), 0)
-  expect_drawn(se, monte_carlo(lipid_frame(), names(slow), 300))
+  expect_drawn(se, monte_carlo(lipid_ldl(), names(slow), 300))
 })
 
 test_that("recorded standard errors are within Monte Carlo error", {
   # MendelianRandomization, 10,000 draws: its printed SEs of the lipid data.
-  drawn <- function(...) monte_carlo(lipid_frame(), n_boot = 1000, ...)
+  drawn <- function(...) monte_carlo(lipid_ldl(), n_boot = 1000, ...)
   expect_drawn(c(0.73997605, 0.41890647, 0.42040725),
     drawn(ratio_methods[1:3], median_weights = "simple"), 10000)
   expect_drawn(c(1.2362321, 0.98373772, 0.6143997, 0.37357872), drawn(ratio_methods[4:7]), 10000)
@@ -148,16 +149,16 @@ test_that("recorded standard errors are within Monte Carlo error", {
 
 test_that("a bootstrap that draws from the wrong variant's distribution is found out", {
   set.seed(6)
-  d <- effects_of(lipid_frame())
-  from <- monte_carlo(lipid_frame(), "Weighted mode", 300)
+  d <- boot_effects(lipid_ldl())
+  from <- monte_carlo(lipid_ldl(), "Weighted mode", 300)
   se <- mutant_mode_se(d, 300)
   # Four times what the tests above allow, so they would have failed.
   expect_gt(abs(se - from$mean) / from$sd, 22)
 })
 
 test_that("results depend on the seed, not on threads or on the other methods and pairs", {
-  dat <- lipid_frame()
-  methods <- names(slow_methods())
+  dat <- lipid_ldl()
+  methods <- names(slow_boot_methods())
   one <- mr_estimate(dat, methods, n_boot = 500, seed = 3, n_threads = 1)
   expect_identical(mr_estimate(dat, methods, n_boot = 500, seed = 3, n_threads = 3), one)
   last <- mr_estimate(dat, methods[8], n_boot = 500, seed = 3)
@@ -180,31 +181,31 @@ test_that("results depend on the seed, not on threads or on the other methods an
 })
 
 test_that("p-values are normal for medians and Student's t for modes", {
-  fast <- estimates(lipid_frame(), ratio_methods, n_boot = 100)
+  fast <- estimates(lipid_ldl(), ratio_methods, n_boot = 100)
   z <- abs(fast$b / fast$se)
   expect_equal(fast$pval, c(2 * stats::pnorm(-z[1:3]), 2 * stats::pt(-z[4:7], 27)),
     tolerance = 1e-10)
 })
 
 test_that("modes and medians are equivariant under units of exposure and outcome", {
-  dat <- lipid_frame()
+  dat <- lipid_ldl()
   scaled <- transform(dat,
     beta.exposure = 4 * beta.exposure, se.exposure = 4 * se.exposure,
     beta.outcome = beta.outcome / 8, se.outcome = se.outcome / 8
   )
-  methods <- names(slow_methods())
+  methods <- names(slow_boot_methods())
   # Powers of two: nothing is rounded but the 1e-8 least bandwidth, which is not reached.
   expect_equal(estimates(scaled, methods)$b * 32, estimates(dat, methods)$b, tolerance = 1e-14)
   expect_equal(estimates(scaled, methods)$se * 32, estimates(dat, methods)$se, tolerance = 1e-14)
 })
 
 test_that("too few variants, infinite ratios and equal ratios", {
-  methods <- names(slow_methods())
-  few <- estimates(lipid_frame(2), methods)
+  methods <- names(slow_boot_methods())
+  few <- estimates(lipid_ldl(2), methods)
   expect_true(all(is.na(few$b)) && !anyNA(few$note))
-  zero <- lipid_frame()
+  zero <- lipid_ldl()
   zero$beta.exposure[4] <- 0
   expect_true(all(is.na(estimates(zero, ratio_methods)$b)))
-  equal <- transform(lipid_frame(), beta.outcome = beta.exposure / 2)
+  equal <- transform(lipid_ldl(), beta.outcome = beta.exposure / 2)
   expect_lt(max(abs(estimates(equal, ratio_methods)$b - 0.5)), 1e-9)
 })
