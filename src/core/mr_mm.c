@@ -13,6 +13,9 @@ enum {
   MAX_STEPS = 1000
 };
 
+/* A last step, relative to the scale, that lmrob() would stop at: accepted after MAX_STEPS. */
+static const double enough = 1e-7;
+
 typedef struct {
   double key, a, x, y;
 } sorted_row;
@@ -161,20 +164,21 @@ static void screen_all(shortlist *list, rows *data, const double moments[3], dou
 static mrl_mr_why refine(candidate *at, rows *data, const double moments[3], double tol,
                          const candidate *known)
 {
+  double moved = INFINITY;
   for (int i = 0; i < MAX_STEPS; i++) {
     double next[2];
     at->scale *= sqrt(residuals_rho(data, at->b, at->scale) / target(data));
     if (!(at->scale > 0) || !least_squares(next, data, at->b, tune_scale * at->scale)) {
       return MRL_MR_DEGENERATE;
     }
-    const double moved = distance(moments, next, at->b);
+    moved = distance(moments, next, at->b);
     memcpy(at->b, next, sizeof next);
     if (moved <= tol * at->scale ||
         (known && distance(moments, at->b, known->b) < 0.01 * known->scale)) {
       return MRL_MR_FINE;
     }
   }
-  return MRL_MR_NO_CONVERGE;
+  return moved <= enough * at->scale ? MRL_MR_FINE : MRL_MR_NO_CONVERGE;
 }
 
 static int row_before(const sorted_row *x, const sorted_row *y)
@@ -297,6 +301,7 @@ static mrl_mr_why s_estimate(candidate *best, rows *data, rows *sample)
 static mrl_mr_why m_estimate(double b[2], rows *data, const candidate *start)
 {
   double moments[3];
+  double moved = INFINITY;
   column_moments(moments, data);
   memcpy(b, start->b, sizeof start->b);
   for (int i = 0; i < MAX_STEPS; i++) {
@@ -304,13 +309,13 @@ static mrl_mr_why m_estimate(double b[2], rows *data, const candidate *start)
     if (!least_squares(next, data, b, tune_psi * start->scale)) {
       return MRL_MR_DEGENERATE;
     }
-    const double moved = distance(moments, next, b);
+    moved = distance(moments, next, b);
     memcpy(b, next, sizeof next);
     if (moved <= 1e-12 * start->scale) {
       return MRL_MR_FINE;
     }
   }
-  return MRL_MR_NO_CONVERGE;
+  return moved <= enough * start->scale ? MRL_MR_FINE : MRL_MR_NO_CONVERGE;
 }
 
 mrl_mr_why mrl_mm_fit_run(mrl_mm_fit *fit, const mrl_mm_rows *in, double *work)
