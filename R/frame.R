@@ -114,13 +114,17 @@ instrument_variables <- function(spec, mf) {
 }
 
 check_variable_types <- function(mf, mf_terms, z_names) {
-  for (name in setdiff(names(mf), "(cluster)")) {
+  for (name in setdiff(names(mf), c("(cluster)", "(weights)"))) {
     v <- mf[[name]]
     known <- is.numeric(v) || is.logical(v) || is.factor(v) || is.character(v)
     if (!known || isS4(v) && !is.numeric(v)) {
       stop_mrl("data", "Variable `", name, "` must be numeric, logical, a factor or character; ",
         "got ", describe(v), ".")
     }
+  }
+  weights <- mf[["(weights)"]]
+  if (!is.null(weights) && !is.numeric(weights) && !is.logical(weights)) {
+    stop_argument("weights", "must be numeric", describe(weights))
   }
   y <- mf[[1L]] # model.response() would copy it with the row names
   name <- deparse1(attr(mf_terms, "variables")[[2]])

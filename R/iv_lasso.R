@@ -163,6 +163,9 @@ check_lasso_frame <- function(frame) {
 
 # The exposure must vary given the covariates, and so must some instrument.
 check_first <- function(first, frame) {
+  if (!all(is.finite(first$cvm))) {
+    check_status("not_finite", "cross-validating the first stage")
+  }
   x <- frame$x[, 1]
   explained <- first$dev.ratio[1] > 1 - 1e-11 && first$df[1] == 0
   if (max(x) == min(x) || explained) {
