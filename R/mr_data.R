@@ -35,7 +35,8 @@ mr_data <- function(b_exp, se_exp, b_out, se_out, snp = NULL, exposure = "exposu
   se_exp <- effect(se_exp, "se_exp")
   b_out <- effect(b_out, "b_out")
   se_out <- effect(se_out, "se_out")
-  snp <- if (is.null(snp)) paste0("snp", seq_len(n)) else names_of(snp, n, "snp", one = FALSE)
+  snp <- if (is.null(snp)) paste0("snp", seq_len(n), recycle0 = TRUE) else snp
+  snp <- names_of(snp, n, "snp", one = FALSE)
   exposure <- names_of(exposure, n, "exposure")
   outcome <- names_of(outcome, n, "outcome")
   effect_allele <- names_of(effect_allele, n, "effect_allele")

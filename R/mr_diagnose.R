@@ -131,11 +131,12 @@ steiger_inputs <- function(dat, frame) {
 }
 
 # Correlation of a variant with a trait from its two-sided p-value in n people, by F with 1 and
-# n - 1 degrees of freedom as in TwoSampleMR; where p is too small for a double, by F = (b / se)^2.
+# n - 1 degrees of freedom (t squared) as in TwoSampleMR; where p is too small for a double, F is
+# the square of b / se.
 r_from_p <- function(p, n, b, se) {
   known <- which(p >= .Machine$double.xmin & p <= 1 & n > 2)
   f <- ifelse(p < .Machine$double.xmin, (b / se)^2, NA_real_)
-  f[known] <- stats::qf(log(p[known]), 1, n[known] - 1, lower.tail = FALSE, log.p = TRUE)
+  f[known] <- stats::qt(p[known] / 2, n[known] - 1, lower.tail = FALSE)^2
   sqrt(f / (n - 2 + f))
 }
 

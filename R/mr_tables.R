@@ -137,6 +137,13 @@ leave_one_out <- function(frame, settings, most = 4e6) {
   list(pair = pair, row = row, b = column("b"), se = column("se"), pval = column("pval"))
 }
 
+check_results <- function(results, needed) {
+  if (!is.data.frame(results)) {
+    stop_argument("results", "must be a data.frame of estimates", describe(results))
+  }
+  check_mr_columns(results, needed, "results")
+}
+
 #' Odds ratios of summary-data results
 #'
 #' For a binary outcome whose effects are log odds ratios: the columns that TwoSampleMR's
@@ -148,7 +155,7 @@ leave_one_out <- function(frame, settings, most = 4e6) {
 #' mr_odds_ratios(mr_estimate(subset(lipid_chd, exposure == "LDL"), "mr_ivw"))
 #' @export
 mr_odds_ratios <- function(results) {
-  check_mr_columns(results, c("b", "se"), "results")
+  check_results(results, c("b", "se"))
   b <- mr_numbers(results, "b", "results")
   half <- 1.96 * mr_numbers(results, "se", "results")
   results[c("lo_ci", "up_ci")] <- list(b - half, b + half)

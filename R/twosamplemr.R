@@ -42,7 +42,7 @@ as_twosamplemr.iv_fit <- function(x, ...) {
 #' @export
 as_twosamplemr.data.frame <- function(x, exposure = NULL, outcome = NULL, ...) {
   check_no_dots(...)
-  if (all(c("beta.exposure", "beta.outcome") %in% names(x))) {
+  if (any(c("beta.exposure", "beta.outcome") %in% names(x))) {
     check_mr_columns(x, setdiff(mr_columns, "mr_keep"), "x")
     x <- as.data.frame(x)
     if (is.null(x$mr_keep)) {
@@ -77,7 +77,8 @@ outputs_to_pairs <- function(x, exposure, outcome) {
   both <- intersect(variant[is_x], variant[is_y])
   missing <- length(union(variant[is_x], variant[is_y])) - length(both)
   if (missing > 0L) {
-    inform_mrl("dropped", missing, " variants have only one of the two outputs and are left out.")
+    inform_mrl("dropped", missing, if (missing > 1L) " variants have" else " variant has",
+      " only one of the two outputs, left out.")
   }
   at_x <- which(is_x)[match(both, variant[is_x])]
   at_y <- which(is_y)[match(both, variant[is_y])]
