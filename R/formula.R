@@ -86,37 +86,50 @@ check_roles <- function(roles, all_terms, n_parts) {
 }
 
 # The model frame: all variables of the formula with weights and clusters, missing values kept.
+# Weights, subset and cluster are looked for in the data and then where the call was made.
 model_variables <- function(call, formula, env) {
-  wanted <- match(c("data", "subset", "weights"), names(call), 0L)
-  frame_call <- call[c(1L, wanted)]
-  frame_call[[1L]] <- quote(stats::model.frame)
+  data <- eval(call$data, env)
+  frame_call <- quote(stats::model.frame())
   frame_call$formula <- formula
+  frame_call$data <- data
   frame_call$na.action <- quote(stats::na.pass)
   frame_call$drop.unused.levels <- TRUE
-  frame_call$cluster <- cluster_expression(call, env)
+  for (name in c("subset", "weights", "cluster")) {
+    value <- beside_formula(call[[name]], name, data, formula, env)
+    if (!is.null(value)) {
+      frame_call[[name]] <- value
+    }
+  }
   tryCatch(eval(frame_call, env), error = function(e) {
     stop_mrl("formula", "The variables of `formula` cannot be put together: ",
       conditionMessage(e), ".")
   })
 }
 
-# cluster = ~ family or cluster = family.
-cluster_expression <- function(call, env) {
-  expression <- call$cluster
+# The value of an argument that may use variables of the data. A cluster may be given as ~ family.
+beside_formula <- function(expression, name, data, formula, env) {
   if (is.null(expression)) {
     return(NULL)
   }
-  value <- tryCatch(eval(expression, eval(call$data, env), env), error = function(e) {
-    stop_mrl("argument", "`cluster` cannot be evaluated: ", conditionMessage(e), ".")
+  known <- vapply(setdiff(all.vars(expression), names(data)), exists, NA, envir = env)
+  where <- if (all(known)) env else environment(formula)
+  value <- tryCatch(eval(expression, data, where), error = function(e) {
+    stop_mrl("argument", "`", name, "` cannot be evaluated: ", conditionMessage(e), ".")
   })
   if (!inherits(value, "formula")) {
-    return(if (is.null(value)) NULL else expression)
+    return(value)
   }
-  if (length(value) != 2L) {
-    stop_argument("cluster", "must be a one-sided formula such as ~ family or a vector",
-      deparse1(value))
+  if (name != "cluster" || length(value) != 2L) {
+    stop_argument(name, if (name == "cluster") {
+      "must be a one-sided formula such as ~ family or a vector"
+    } else {
+      "must be a vector"
+    }, deparse1(value))
   }
-  Reduce(function(a, b) call("interaction", a, b, drop = TRUE), lapply(all.vars(value), as.name))
+  groups <- lapply(all.vars(value), function(v) {
+    beside_formula(as.name(v), name, data, environment(value), env)
+  })
+  if (length(groups) == 1L) groups[[1]] else interaction(groups, drop = TRUE)
 }
 
 # Matrices instead of a formula: written as a formula over their columns, the instruments apart.

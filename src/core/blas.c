@@ -61,6 +61,19 @@ mrl_status mrl_triangular_solve(double *b, const double *u, size_t p, size_t nrh
   return MRL_OK;
 }
 
+mrl_status mrl_triangular_solve_right(double *b, size_t ldb, const double *u, size_t m, size_t p)
+{
+  int rows, n, ld;
+  const double one = 1;
+  if (!blas_int(p, &n) || !blas_int(m, &rows) || !blas_int(ldb, &ld)) {
+    return MRL_BAD_ARGUMENT;
+  }
+  if (n > 0 && rows > 0) {
+    F77_CALL(dtrsm)("R", "U", "N", "N", &rows, &n, &one, u, &n, b, &ld FCONE FCONE FCONE FCONE);
+  }
+  return MRL_OK;
+}
+
 mrl_status mrl_cholesky_inverse(double *u, size_t p)
 {
   int n, info;

@@ -12,6 +12,8 @@ mrl_status mrl_cholesky(double *a, size_t p);
 mrl_status mrl_cholesky_solve(double *b, const double *u, size_t p, size_t nrhs);
 /* b (p, nrhs) := inverse(U) b, or with trans inverse(U') b. */
 mrl_status mrl_triangular_solve(double *b, const double *u, size_t p, size_t nrhs, int trans);
+/* b (m, p; ldb) := b inverse(U): each row of b is solved for. */
+mrl_status mrl_triangular_solve_right(double *b, size_t ldb, const double *u, size_t m, size_t p);
 /* u -> inverse of U'U, full symmetric. */
 mrl_status mrl_cholesky_inverse(double *u, size_t p);
 /* a (p, p) symmetric -> eigenvectors in its columns, values (p) ascending. work: doubles as

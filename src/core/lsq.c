@@ -30,7 +30,13 @@ void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena)
   lsq->rcx = MRL_TAKE(arena, double, c_full *(lsq->kx + 1));
   lsq->rxx = MRL_TAKE(arena, double, (lsq->kx + 1) * (lsq->kx + 1));
   lsq->endog_share = MRL_TAKE(arena, double, lsq->kx);
-  lsq->gram = MRL_TAKE(arena, double, p *p);
+  const size_t square = p * p, rows = data->n < MRL_LSQ_BLOCK ? data->n : MRL_LSQ_BLOCK;
+  lsq->gram = MRL_TAKE(arena, double, square);
+  lsq->again = MRL_TAKE(arena, double, square);
+  lsq->block = MRL_TAKE(arena, double, rows *p + 2 * square); /* rows, or two factors */
+  lsq->block_col = MRL_TAKE(arena, const double *, p);
+  lsq->block_zero = MRL_TAKE(arena, double, p);
+  lsq->block_one = MRL_TAKE(arena, double, p);
 }
 
 /* Weighted mean and mean square about it (about 0 without centring), in one pass about the first
@@ -147,6 +153,18 @@ static void copy_kept_gram(mrl_lsq *lsq)
   }
 }
 
+/* The least share of a kept column's variance that those before it leave over. */
+static double least_share(const mrl_lsq *lsq)
+{
+  double least = 1;
+  for (size_t j = 0; j < lsq->kc; j++) {
+    const double u = lsq->rc[j + j * lsq->kc];
+    const double share = u * u / lsq->gram[lsq->keep[j] * (lsq->p + 1)];
+    least = share < least ? share : least;
+  }
+  return least;
+}
+
 /* rc := factor of the kept columns of C. All are kept if LAPACK's factor is far from singular. */
 static mrl_status factor_c(mrl_lsq *lsq)
 {
@@ -154,12 +172,7 @@ static mrl_status factor_c(mrl_lsq *lsq)
   memset(lsq->aliased, 0, c_full * sizeof *lsq->aliased);
   gather_kept(lsq, c_full);
   copy_kept_gram(lsq);
-  int good = mrl_cholesky(lsq->rc, c_full) == MRL_OK;
-  for (size_t j = 0; good && j < c_full; j++) {
-    const double u = lsq->rc[j + j * c_full];
-    good = u * u > MRL_LSQ_TOLERANCE * lsq->gram[j + j * lsq->p];
-  }
-  if (good) {
+  if (mrl_cholesky(lsq->rc, c_full) == MRL_OK && least_share(lsq) > MRL_LSQ_TOLERANCE) {
     return MRL_OK;
   }
   mark_aliased(lsq->aliased, lsq->rc, lsq->gram, lsq->p, c_full);
@@ -168,9 +181,55 @@ static mrl_status factor_c(mrl_lsq *lsq)
   return mrl_cholesky(lsq->rc, lsq->kc);
 }
 
-/* rcx = inverse(R_c') C'[exposures, outcome]; rxx = factor of what is left of their Gram. A
- * left-over of rounding size counts as nothing: then that row of rxx is zero. */
-static mrl_status factor_rest(mrl_lsq *lsq)
+/* Rows from .. from + m of [C R_c^-1, exposures, outcome] in scaled, weighted units, in lsq->block.
+ */
+static mrl_status orthogonal_block(mrl_lsq *lsq, size_t from, size_t m)
+{
+  const size_t c_full = lsq->k_full + lsq->n_inst_full, total = lsq->kc + lsq->kx + 1;
+  for (size_t j = 0; j < total; j++) {
+    const size_t at = j < lsq->kc ? lsq->keep[j] : c_full + (j - lsq->kc);
+    const double *x = lsq->col[at] + from, shift = lsq->shift[at], scale = lsq->scale[at];
+    double *out = lsq->block + j * m;
+    for (size_t i = 0; i < m; i++) {
+      out[i] = (x[i] - shift) * scale * (lsq->root ? lsq->root[from + i] : 1);
+    }
+    lsq->block_col[j] = out;
+    lsq->block_zero[j] = 0;
+    lsq->block_one[j] = 1;
+  }
+  return mrl_triangular_solve_right(lsq->block, m, lsq->rc, m, lsq->kc);
+}
+
+/*
+ * Second pass: with Q_1 = C R_c^-1 nearly orthonormal, the factor of its crossproducts times R_c is
+ * the factor of C to the accuracy of the data. Replaces rc and rcx.
+ */
+static mrl_status factor_again(mrl_lsq *lsq, void *scratch, mrl_isa isa, const mrl_ctx *ctx)
+{
+  const size_t kc = lsq->kc, total = kc + lsq->kx + 1;
+  for (size_t from = 0; from < lsq->n; from += MRL_LSQ_BLOCK) {
+    const size_t left = lsq->n - from, m = left < MRL_LSQ_BLOCK ? left : MRL_LSQ_BLOCK;
+    MRL_TRY(orthogonal_block(lsq, from, m));
+    const mrl_columns block = {lsq->block_col, lsq->block_zero, lsq->block_one, NULL, m, total};
+    MRL_TRY(mrl_gram(lsq->again, &block, 0, m, from > 0, scratch, isa, ctx));
+    mrl_poll(ctx);
+  }
+  double *first = lsq->block, *second = first + kc * kc;
+  memcpy(first, lsq->rc, kc * kc * sizeof *first);
+  for (size_t j = 0; j < kc; j++) {
+    memcpy(second + j * kc, lsq->again + j * total, kc * sizeof *second);
+  }
+  for (size_t j = 0; j < lsq->kx + 1; j++) {
+    memcpy(lsq->rcx + j * kc, lsq->again + (kc + j) * total, kc * sizeof *lsq->rcx);
+  }
+  MRL_TRY(mrl_cholesky(second, kc));
+  MRL_TRY(mrl_triangular_solve(lsq->rcx, second, kc, lsq->kx + 1, 1));
+  mrl_small_gemm(lsq->rc, kc, second, kc, 0, first, kc, 0, kc, kc, kc, 1, 0);
+  return MRL_OK;
+}
+
+/* rcx = inverse(R_c') C'[exposures, outcome]. */
+static mrl_status coordinates(mrl_lsq *lsq)
 {
   const size_t c_full = lsq->k_full + lsq->n_inst_full, m = lsq->kx + 1, kc = lsq->kc;
   for (size_t j = 0; j < m; j++) {
@@ -178,7 +237,14 @@ static mrl_status factor_rest(mrl_lsq *lsq)
       lsq->rcx[i + j * kc] = lsq->gram[lsq->keep[i] + (c_full + j) * lsq->p];
     }
   }
-  MRL_TRY(mrl_triangular_solve(lsq->rcx, lsq->rc, kc, m, 1));
+  return mrl_triangular_solve(lsq->rcx, lsq->rc, kc, m, 1);
+}
+
+/* rxx = factor of what C leaves of the exposures' and outcome's crossproducts. A left-over of
+ * rounding size counts as nothing: then that row of rxx is zero. */
+static void factor_rest(mrl_lsq *lsq)
+{
+  const size_t c_full = lsq->k_full + lsq->n_inst_full, m = lsq->kx + 1, kc = lsq->kc;
   for (size_t j = 0; j < m; j++) {
     const double total = lsq->gram[(c_full + j) * (lsq->p + 1)];
     double by_exog = 0;
@@ -206,7 +272,6 @@ static mrl_status factor_rest(mrl_lsq *lsq)
       lsq->rxx[i + j * m] = 0;
     }
   }
-  return MRL_OK;
 }
 
 mrl_status mrl_lsq_factor(mrl_lsq *lsq, const mrl_lsq_data *data, void *scratch, mrl_isa isa,
@@ -220,7 +285,12 @@ mrl_status mrl_lsq_factor(mrl_lsq *lsq, const mrl_lsq_data *data, void *scratch,
     }
   }
   MRL_TRY(factor_c(lsq));
-  return factor_rest(lsq);
+  MRL_TRY(coordinates(lsq));
+  if (least_share(lsq) < MRL_LSQ_SECOND_PASS) {
+    MRL_TRY(factor_again(lsq, scratch, isa, ctx));
+  }
+  factor_rest(lsq);
+  return MRL_OK;
 }
 
 static void subtract_block(double *out, const double *base, const mrl_columns *columns,

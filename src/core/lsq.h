@@ -4,8 +4,11 @@
  * The columns [1, exogenous | instruments | exposures | outcome] are centred (with a constant) and
  * scaled, their crossproducts taken in one pass, and factored by Cholesky. With C = [1, exogenous,
  * instruments] = Q R_c, the coordinates Q'[exposures, outcome] hold all that OLS, 2SLS and their
- * homoskedastic diagnostics need. Centring and scaling first is what makes the normal equations
- * safe; coefficients are then refined once with residuals taken from the data.
+ * homoskedastic diagnostics need. Centring and scaling makes the normal equations safe where
+ * columns are not nearly collinear; where they are, a second pass orthogonalises the rows by the
+ * first factor and factors what is left, which has the accuracy of a QR decomposition (Yamamoto et
+ * al. 2015, Electron. Trans. Numer. Anal. 44:306). Coefficients are refined once with residuals
+ * taken from the data.
  *
  * Weights: row i counts weights[i] times (0 < weights), as lm() has it.
  */
@@ -19,6 +22,9 @@
 /* A column whose variance share left over by those before it is below this is collinear. The
  * crossproducts carry about 1e-14 of rounding; one thousand times that is told apart safely. */
 #define MRL_LSQ_TOLERANCE 1e-11
+/* Below this share the crossproducts have lost too many digits: they are taken a second time. */
+#define MRL_LSQ_SECOND_PASS 1e-4
+enum { MRL_LSQ_BLOCK = 1024 };
 
 typedef struct {
   const double *const *col; /* exogenous (no constant), instruments, exposures, outcome */
@@ -39,13 +45,17 @@ typedef struct {
   double *root, *ones;    /* (n) square roots of weights or NULL; a constant column or NULL */
   const double **c_col;   /* (kc) */
   double *c_shift, *c_scale;
-  size_t *keep;        /* (kc) kept columns of C as indices into all */
-  int *aliased;        /* (k_full + n_inst_full) 1: collinear with those before it */
-  double *rc;          /* (kc, kc) upper */
-  double *rcx;         /* (kc, kx + 1) Q'[exposures, outcome] */
-  double *rxx;         /* (kx + 1, kx + 1) upper: factor of what C leaves unexplained */
-  double *endog_share; /* (kx) share of each exposure's variance left by exogenous columns */
-  double *gram;        /* (p, p) */
+  size_t *keep;             /* (kc) kept columns of C as indices into all */
+  int *aliased;             /* (k_full + n_inst_full) 1: collinear with those before it */
+  double *rc;               /* (kc, kc) upper */
+  double *rcx;              /* (kc, kx + 1) Q'[exposures, outcome] */
+  double *rxx;              /* (kx + 1, kx + 1) upper: factor of what C leaves unexplained */
+  double *endog_share;      /* (kx) share of each exposure's variance left by exogenous columns */
+  double *gram;             /* (p, p) */
+  double *again;            /* (p, p) crossproducts of the second pass */
+  double *block;            /* (MRL_LSQ_BLOCK, p) rows that are orthogonalised */
+  const double **block_col; /* (p) */
+  double *block_zero, *block_one; /* (p) */
 } mrl_lsq;
 
 void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena);

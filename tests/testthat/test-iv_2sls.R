@@ -139,3 +139,41 @@ test_that("tidy, glance, augment and confint agree with the fit", {
   expect_error(tidy(fit, conf.inf = TRUE), class = "mrlearn_error_argument")
   expect_error(confint(fit, "z"), class = "mrlearn_error_argument")
 })
+
+test_that("nearly collinear columns keep the accuracy of a QR decomposition", {
+  # Crossproducts alone lose 2 log10(condition) digits: 1e-5 apart they would leave about five.
+  set.seed(7)
+  n <- 2000
+  z <- rnorm(n)
+  u <- rnorm(n)
+  x <- z + 0.5 * u + rnorm(n)
+  y <- 0.3 * x + u + rnorm(n)
+  for (gap in c(1e-3, 1e-5)) {
+    z2 <- cbind(z, z + gap * rnorm(n))
+    first <- qr(cbind(1, z2), tol = 1e-14)
+    second <- qr(cbind(1, qr.fitted(first, x)))
+    b <- qr.coef(second, y)
+    sigma2 <- sum((y - cbind(1, x) %*% b)^2) / (n - 2)
+    fit <- iv_2sls(y = y, x = x, z = z2)
+    expect_equal(unname(coef(fit)), unname(b), tolerance = 1e-10)
+    expect_equal(unname(diag(vcov(fit))), sigma2 * diag(chol2inv(qr.R(second))), tolerance = 1e-10)
+  }
+  age <- runif(n, 20, 80)
+  y <- y + 1e-3 * age^2
+  ours <- iv_ols(y ~ x + age + I(age^2) + I(age^3) + I(age^4))
+  theirs <- lm(y ~ x + age + I(age^2) + I(age^3) + I(age^4), tol = 1e-14)
+  expect_equal(coef(ours), coef(theirs), tolerance = 1e-9)
+  expect_equal(diag(vcov(ours)), diag(vcov(theirs)), tolerance = 1e-9)
+})
+
+test_that("clusters and weights are found where the call was made", {
+  fit_inside <- function() {
+    s <- simulate_iv(200)
+    d <- data.frame(y = s$y, x = s$x, group = rep(1:20, 10))
+    d$z <- s$z
+    f <- y ~ x | z
+    environment(f) <- globalenv()
+    iv_2sls(f, data = d, cluster = d$group, weights = d$group, subset = d$group > 3)
+  }
+  expect_identical(fit_inside()$n_cluster, 17L)
+})
