@@ -111,7 +111,9 @@ beside_formula <- function(expression, name, data, formula, env) {
   if (is.null(expression)) {
     return(NULL)
   }
-  known <- vapply(setdiff(all.vars(expression), names(data)), exists, NA, envir = env)
+  elsewhere <- setdiff(all.vars(expression), names(data))
+  elsewhere <- elsewhere[!startsWith(elsewhere, "..")] # an argument handed on through dots
+  known <- vapply(elsewhere, exists, NA, envir = env)
   where <- if (all(known)) env else environment(formula)
   value <- tryCatch(eval(expression, data, where), error = function(e) {
     stop_mrl("argument", "`", name, "` cannot be evaluated: ", conditionMessage(e), ".")

@@ -100,7 +100,7 @@ fit_linear <- function(frame, vcov, estimator, class, call, model = TRUE,
   check_rows(frame)
   settings <- list(
     vcov = vcov, n_cluster = frame$n_cluster, ols = ols, intercept = frame$intercept,
-    n_threads = check_threads(n_threads), isa = isa_setting()
+    z_keep = frame$z_keep, n_threads = check_threads(n_threads), isa = isa_setting()
   )
   out <- .Call(C_iv_linear, frame$y, frame$x, frame$w, if (ols) NULL else frame$z, frame$weights,
     frame$cluster, settings)

@@ -204,20 +204,9 @@ check_foldid <- function(foldid, n, dropped) {
   as.integer(foldid)
 }
 
-# The instruments with a flag set, as a list of columns.
+# The frame with only the instruments flagged; their columns stay where they are.
 keep_instruments <- function(frame, keep) {
-  at <- 0L
-  pieces <- list()
-  for (v in frame$z) {
-    mine <- keep[at + seq_len(NCOL(v))]
-    at <- at + NCOL(v)
-    if (all(mine)) {
-      pieces <- c(pieces, list(v))
-    } else if (any(mine)) {
-      pieces <- c(pieces, list(v[, mine, drop = FALSE]))
-    }
-  }
-  frame$z <- pieces
+  frame$z_keep <- which(keep)
   frame$z_names <- frame$z_names[keep]
   frame
 }

@@ -45,58 +45,94 @@ static void write_tests(double *out, const mrl_iv_diagnostics *d, size_t kx)
   write_test(out + 6 * kx + 6, &d->overid);
 }
 
+/* Of the l columns from col[at] on keeps those that settings number (from 1); NULL keeps all. */
+static size_t keep_columns(const double **col, size_t at, size_t l, SEXP keep)
+{
+  if (Rf_isNull(keep)) {
+    return l;
+  }
+  const int *index = glue_int(keep, -1, "z_keep");
+  const size_t kept = (size_t)XLENGTH(keep);
+  for (size_t j = 0; j < kept; j++) {
+    if (index[j] < 1 || (size_t)index[j] > l || (j > 0 && index[j] <= index[j - 1])) {
+      Rf_error("internal error: `z_keep` is not ascending within the instruments");
+    }
+    col[at + j] = col[at + (size_t)index[j] - 1];
+  }
+  return kept;
+}
+
+enum {
+  COEF,
+  VCOV,
+  RESIDUALS,
+  FIRST_COEF,
+  FIRST_SE,
+  ALIASED,
+  PARTIAL_R2,
+  TESTS,
+  EFFECTIVE_K,
+  SIGMA2,
+  DF_RESIDUAL,
+  EXPOSURE_ALIASED,
+  N_ITEMS
+};
+
+/* The arrays of a fit, in the items of the result list. k: coefficients; c: of a first stage. */
+static mrl_iv_fit fit_memory(SEXP value, R_xlen_t n, size_t k, size_t c, size_t endog)
+{
+  mrl_iv_fit fit = {0};
+  fit.coef = glue_list_dbl(value, COEF, (R_xlen_t)k);
+  fit.vcov = glue_list_matrix(value, VCOV, k, k);
+  fit.residuals = glue_list_dbl(value, RESIDUALS, n);
+  fit.first_coef = glue_list_matrix(value, FIRST_COEF, c, endog);
+  fit.first_se = glue_list_matrix(value, FIRST_SE, c, endog);
+  fit.aliased = glue_list_int(value, ALIASED, (R_xlen_t)c);
+  memset(fit.aliased, 0, c * sizeof *fit.aliased);
+  fit.diagnostics.partial_r2 = glue_list_dbl(value, PARTIAL_R2, (R_xlen_t)endog);
+  fit.diagnostics.strength = (mrl_test *)glue_scratch((endog + 1) * sizeof(mrl_test));
+  fit.diagnostics.conditional = (mrl_test *)glue_scratch((endog + 1) * sizeof(mrl_test));
+  return fit;
+}
+
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings)
 {
-  static const char *const names[] = {"coef",        "vcov",    "residuals",   "first_coef",
-                                      "first_se",    "aliased", "partial_r2",  "tests",
-                                      "effective_k", "sigma2",  "df_residual", "exposure_aliased"};
+  static const char *const names[N_ITEMS] = {
+      "coef",       "vcov",  "residuals",   "first_coef", "first_se",    "aliased",
+      "partial_r2", "tests", "effective_k", "sigma2",     "df_residual", "exposure_aliased"};
   const R_xlen_t n = XLENGTH(y);
   const size_t kx = glue_count_columns(x, n, "x"), kw = glue_count_columns(w, n, "w");
-  const size_t l = glue_count_columns(z, n, "z");
+  const size_t l_given = glue_count_columns(z, n, "z");
   const mrl_iv_settings iv = read_settings(settings, cluster, n);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   const int ols = glue_item_lgl(settings, "ols");
 
-  const double **col = (const double **)glue_scratch((kx + kw + l + 1) * sizeof *col);
+  const double **col = (const double **)glue_scratch((kx + kw + l_given + 1) * sizeof *col);
   size_t at = glue_add_columns(col, 0, w, n, "w");
-  at = ols ? at : glue_add_columns(col, at, z, n, "z");
-  at = glue_add_columns(col, at, x, n, "x");
+  glue_add_columns(col, at, z, n, "z");
+  const size_t l = ols ? 0 : keep_columns(col, at, l_given, glue_item(settings, "z_keep"));
+  at = glue_add_columns(col, at + l, x, n, "x");
   col[at] = glue_dbl(y, n, "y");
   /* Without instruments the exposures are exogenous columns like the covariates. */
-  const mrl_lsq_data data = {col,
-                             glue_dbl_or_null(weights, n, "weights"),
-                             (size_t)n,
-                             ols ? kw + kx : kw,
-                             ols ? 0 : l,
-                             ols ? 0 : kx,
-                             glue_item_lgl(settings, "intercept")};
-  const size_t intercept = data.intercept ? 1 : 0, endog = data.n_endog;
-  const size_t k = intercept + kw + kx, c = intercept + data.n_exog + data.n_inst;
+  const mrl_lsq_data data = {
+      col,          glue_dbl_or_null(weights, n, "weights"), (size_t)n, ols ? kw + kx : kw, l,
+      ols ? 0 : kx, glue_item_lgl(settings, "intercept")};
+  const size_t constant = data.intercept ? 1 : 0, endog = data.n_endog;
 
-  SEXP value = PROTECT(glue_list(names, 12));
-  mrl_iv_fit fit = {0};
-  fit.coef = glue_list_dbl(value, 0, (R_xlen_t)k);
-  fit.vcov = glue_list_matrix(value, 1, k, k);
-  fit.residuals = glue_list_dbl(value, 2, n);
-  fit.first_coef = glue_list_matrix(value, 3, c, endog);
-  fit.first_se = glue_list_matrix(value, 4, c, endog);
-  fit.aliased = glue_list_int(value, 5, (R_xlen_t)c);
-  fit.diagnostics.partial_r2 = glue_list_dbl(value, 6, (R_xlen_t)endog);
-  double *tests = glue_list_matrix(value, 7, 3, 2 * endog + 3);
-  fit.diagnostics.strength = (mrl_test *)glue_scratch((endog + 1) * sizeof(mrl_test));
-  fit.diagnostics.conditional = (mrl_test *)glue_scratch((endog + 1) * sizeof(mrl_test));
-  memset(fit.aliased, 0, c * sizeof *fit.aliased);
-
+  SEXP value = PROTECT(glue_list(names, N_ITEMS));
+  mrl_iv_fit fit =
+      fit_memory(value, n, constant + kw + kx, constant + data.n_exog + data.n_inst, endog);
+  double *tests = glue_list_matrix(value, TESTS, 3, 2 * endog + 3);
   const size_t size = mrl_iv_fit_scratch(&data, &iv, &ctx);
   const mrl_status status =
       size == 0 ? MRL_NO_MEMORY : mrl_iv_fit_run(&fit, &data, &iv, glue_scratch(size), size, &ctx);
   if (status == MRL_OK) {
     write_tests(tests, &fit.diagnostics, endog);
   }
-  glue_list_dbl(value, 8, 1)[0] = fit.diagnostics.effective_k;
-  glue_list_dbl(value, 9, 1)[0] = fit.sigma2;
-  glue_list_dbl(value, 10, 1)[0] = fit.df_residual;
-  glue_list_int(value, 11, 1)[0] = fit.exposure_aliased;
+  glue_list_dbl(value, EFFECTIVE_K, 1)[0] = fit.diagnostics.effective_k;
+  glue_list_dbl(value, SIGMA2, 1)[0] = fit.sigma2;
+  glue_list_dbl(value, DF_RESIDUAL, 1)[0] = fit.df_residual;
+  glue_list_int(value, EXPOSURE_ALIASED, 1)[0] = fit.exposure_aliased;
   SEXP out = glue_result(status, value);
   UNPROTECT(1);
   return out;
