@@ -1,0 +1,329 @@
+/*
+ * The vector loops of layer.c for one instruction set; included by real_isa.h. Sums over rows run
+ * in MRL_LANES lanes that are added up at the end: PARTS registers make one strip of lanes.
+ */
+
+FN VEC KERNEL(activate)(const mrl_activation act, VEC u, mrl_real slope)
+{
+  VEC density;
+  switch (act) {
+  case MRL_RELU:
+    return KERNEL(at_least)(u, 0);
+  case MRL_LEAKY_RELU:
+    return WHERE_GREATER(SPLAT(0), u, u * slope, u);
+  case MRL_GELU:
+    return u * KERNEL(normal_of)(&density, u);
+  case MRL_TANH:
+    return KERNEL(tanh_of)(u);
+  case MRL_SIGMOID:
+    return KERNEL(sigmoid_of)(u);
+  case MRL_SOFTPLUS:
+    return KERNEL(softplus_of)(u);
+  default:
+    return u;
+  }
+}
+
+/* The derivative; at a kink, that from the left. */
+FN VEC KERNEL(steepness)(const mrl_activation act, VEC u, mrl_real slope)
+{
+  VEC y, density;
+  switch (act) {
+  case MRL_RELU:
+    return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(0));
+  case MRL_LEAKY_RELU:
+    return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(slope));
+  case MRL_GELU:
+    y = KERNEL(normal_of)(&density, u);
+    return FMA(u * (mrl_real)0.39894228040143268, density, y);
+  case MRL_TANH:
+    y = KERNEL(tanh_of)(u);
+    return FMA(-y, y, SPLAT(1));
+  case MRL_SIGMOID:
+    return KERNEL(sigmoid_of)(u) * KERNEL(sigmoid_of)(-u);
+  case MRL_SOFTPLUS:
+    return KERNEL(sigmoid_of)(u);
+  default:
+    return SPLAT(1);
+  }
+}
+
+FN void KERNEL(affine_forward_by)(const mrl_activation act, mrl_real *h, const mrl_real *z,
+                                  const mrl_affine *affine, const mrl_shape *shape)
+{
+  const size_t rows = mrl_pad(shape->rows);
+  const mrl_real slope = affine->slope;
+  for (size_t j = 0; j < shape->width; j++) {
+    const VEC a = SPLAT(affine->a[j]), c = SPLAT(affine->c[j]);
+    const mrl_real *zj = z + j * shape->ld;
+    mrl_real *hj = h + j * shape->ld;
+    for (size_t i = 0; i < rows; i += LEN) {
+      AT(hj + i) = KERNEL(activate)(act, FMA(CONST_AT(zj + i), a, c), slope);
+    }
+  }
+}
+
+/* The lanes of a strip, added up in one order. */
+FN mrl_real KERNEL(total)(const mrl_real *lanes)
+{
+  typedef mrl_real quarter __attribute__((vector_size(16), may_alias, aligned(MRL_REAL_BYTES)));
+  const quarter *q = (const quarter *)lanes;
+  const quarter sum = (q[0] + q[2]) + (q[1] + q[3]);
+  mrl_real total = 0;
+  for (size_t i = 0; i < 16 / MRL_REAL_BYTES; i++) {
+    total += sum[i];
+  }
+  return total;
+}
+
+#define EACH_PART(DO)                                                                              \
+  DO(0)                                                                                            \
+  if (PARTS > 1) {                                                                                 \
+    DO(1)                                                                                          \
+  }                                                                                                \
+  if (PARTS > 2) {                                                                                 \
+    DO(2) DO(3)                                                                                    \
+  }
+
+#define BACKWARD_STEP(part)                                                                        \
+  {                                                                                                \
+    const VEC z = CONST_AT(zj + i + part * LEN), u = FMA(z, a, c);                                 \
+    const VEC d = CONST_AT(dj + i + part * LEN) * KERNEL(steepness)(act, u, slope);                \
+    sum_c##part += d;                                                                              \
+    sum_a##part = FMA(d, (z - shift) * scale, sum_a##part);                                        \
+    AT(oj + i + part * LEN) = d * post;                                                            \
+  }
+
+FN void KERNEL(affine_backward_by)(const mrl_activation act, mrl_real *out, mrl_real *sum_a,
+                                   mrl_real *sum_c, const mrl_real *dh, const mrl_real *z,
+                                   const mrl_affine *affine, const mrl_shape *shape)
+{
+  const size_t rows = mrl_pad(shape->rows);
+  const mrl_real slope = affine->slope;
+  for (size_t j = 0; j < shape->width; j++) {
+    const VEC a = SPLAT(affine->a[j]), c = SPLAT(affine->c[j]);
+    const VEC shift = SPLAT(affine->shift[j]), scale = SPLAT(affine->scale[j]);
+    const VEC post = SPLAT(affine->post[j]);
+    const mrl_real *zj = z + j * shape->ld, *dj = dh + j * shape->ld;
+    mrl_real *oj = out + j * shape->ld, lanes_a[MRL_LANES], lanes_c[MRL_LANES];
+    VEC sum_a0 = {0}, sum_a1 = {0}, sum_a2 = {0}, sum_a3 = {0};
+    VEC sum_c0 = {0}, sum_c1 = {0}, sum_c2 = {0}, sum_c3 = {0};
+    for (size_t i = 0; i < rows; i += MRL_LANES) {
+      EACH_PART(BACKWARD_STEP)
+    }
+#define STORE_SUMS(part)                                                                           \
+  AT(lanes_a + part * LEN) = sum_a##part;                                                          \
+  AT(lanes_c + part * LEN) = sum_c##part;
+    EACH_PART(STORE_SUMS)
+    sum_a[j] = KERNEL(total)(lanes_a);
+    sum_c[j] = KERNEL(total)(lanes_c);
+  }
+}
+
+/* One instance of a loop for each activation. */
+#define BY_ACTIVATION(function, ...)                                                               \
+  switch (affine->act) {                                                                           \
+  case MRL_RELU:                                                                                   \
+    KERNEL(function)(MRL_RELU, __VA_ARGS__);                                                       \
+    break;                                                                                         \
+  case MRL_LEAKY_RELU:                                                                             \
+    KERNEL(function)(MRL_LEAKY_RELU, __VA_ARGS__);                                                 \
+    break;                                                                                         \
+  case MRL_GELU:                                                                                   \
+    KERNEL(function)(MRL_GELU, __VA_ARGS__);                                                       \
+    break;                                                                                         \
+  case MRL_TANH:                                                                                   \
+    KERNEL(function)(MRL_TANH, __VA_ARGS__);                                                       \
+    break;                                                                                         \
+  case MRL_SIGMOID:                                                                                \
+    KERNEL(function)(MRL_SIGMOID, __VA_ARGS__);                                                    \
+    break;                                                                                         \
+  case MRL_SOFTPLUS:                                                                               \
+    KERNEL(function)(MRL_SOFTPLUS, __VA_ARGS__);                                                   \
+    break;                                                                                         \
+  default:                                                                                         \
+    KERNEL(function)(MRL_IDENTITY, __VA_ARGS__);                                                   \
+    break;                                                                                         \
+  }
+
+TARGET static void KERNEL(affine_forward)(mrl_real *h, const mrl_real *z, const mrl_affine *affine,
+                                          const mrl_shape *shape){
+    BY_ACTIVATION(affine_forward_by, h, z, affine, shape)}
+
+TARGET static void KERNEL(affine_backward)(mrl_real *out, mrl_real *sum_a, mrl_real *sum_c,
+                                           const mrl_real *dh, const mrl_real *z,
+                                           const mrl_affine *affine, const mrl_shape *shape){
+    BY_ACTIVATION(affine_backward_by, out, sum_a, sum_c, dh, z, affine, shape)}
+
+/* Sum over the rows of z - shift, or of its square; `last` stands for the strip that rows cut. */
+FN mrl_real KERNEL(column_sum)(const int squares, const mrl_real *z, const mrl_real *last,
+                               mrl_real shift, size_t rows)
+{
+  mrl_real lanes[MRL_LANES];
+  const VEC s = SPLAT(shift);
+  VEC sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};
+  for (size_t i = 0; i < rows; i += MRL_LANES) {
+    const mrl_real *strip = i + MRL_LANES <= rows ? z + i : last;
+#define SUM_STEP(part)                                                                             \
+  {                                                                                                \
+    const VEC d = CONST_AT(strip + part * LEN) - s;                                                \
+    if (squares) {                                                                                 \
+      sum##part = FMA(d, d, sum##part);                                                            \
+    } else {                                                                                       \
+      sum##part += d;                                                                              \
+    }                                                                                              \
+  }
+    EACH_PART(SUM_STEP)
+  }
+#define STORE_SUM(part) AT(lanes + part * LEN) = sum##part;
+  EACH_PART(STORE_SUM)
+  return KERNEL(total)(lanes);
+}
+
+TARGET static void KERNEL(moments)(mrl_real *mean, mrl_real *square, const mrl_real *z,
+                                   const mrl_shape *shape)
+{
+  const size_t rows = shape->rows, whole = rows - rows % MRL_LANES;
+  for (size_t j = 0; j < shape->width; j++) {
+    const mrl_real *zj = z + j * shape->ld;
+    mrl_real last[MRL_LANES];
+    for (size_t i = whole; i < whole + MRL_LANES; i++) {
+      last[i - whole] = i < rows ? zj[i] : 0;
+    }
+    mean[j] = KERNEL(column_sum)(0, zj, last, 0, rows) / (mrl_real)rows;
+    for (size_t i = rows; i < whole + MRL_LANES; i++) {
+      last[i - whole] = mean[j];
+    }
+    square[j] = KERNEL(column_sum)(1, zj, last, mean[j], rows);
+  }
+}
+
+TARGET static void KERNEL(batch_norm_backward)(mrl_real *dz, const mrl_real *du, const mrl_real *z,
+                                               const mrl_real *a, const mrl_real *k1,
+                                               const mrl_real *k2, const mrl_real *mean,
+                                               const mrl_shape *shape)
+{
+  const size_t rows = mrl_pad(shape->rows);
+  for (size_t j = 0; j < shape->width; j++) {
+    const VEC aj = SPLAT(a[j]), less = SPLAT(-k1[j]), slope = SPLAT(-k2[j]), mj = SPLAT(mean[j]);
+    const mrl_real *uj = du + j * shape->ld, *zj = z + j * shape->ld;
+    mrl_real *out = dz + j * shape->ld;
+    for (size_t i = 0; i < rows; i += LEN) {
+      AT(out + i) = FMA(aj, CONST_AT(uj + i), FMA(slope, CONST_AT(zj + i) - mj, less));
+    }
+  }
+}
+
+TARGET static void KERNEL(row_norm_forward)(mrl_real *y, mrl_real *inverse, const mrl_real *z,
+                                            mrl_real eps, const mrl_shape *shape)
+{
+  const size_t ld = shape->ld, end = shape->width * ld;
+  const mrl_real share = 1 / (mrl_real)shape->width;
+  for (size_t i = 0; i < mrl_pad(shape->rows); i += LEN) {
+    VEC sum = {0}, square = {0};
+    for (size_t j = i; j < end; j += ld) {
+      sum += CONST_AT(z + j);
+    }
+    const VEC mean = FMA(sum, SPLAT(share), SPLAT(0));
+    for (size_t j = i; j < end; j += ld) {
+      const VEC d = CONST_AT(z + j) - mean;
+      square = FMA(d, d, square);
+    }
+    const VEC factor = 1 / SQRT(FMA(square, SPLAT(share), SPLAT(eps)));
+    for (size_t j = i; j < end; j += ld) {
+      AT(y + j) = (CONST_AT(z + j) - mean) * factor;
+    }
+    AT(inverse + i) = factor;
+  }
+}
+
+TARGET static void KERNEL(row_norm_backward)(mrl_real *dz, const mrl_real *dy, const mrl_real *y,
+                                             const mrl_real *inverse, const mrl_shape *shape)
+{
+  const size_t ld = shape->ld, end = shape->width * ld;
+  const mrl_real share = 1 / (mrl_real)shape->width;
+  for (size_t i = 0; i < mrl_pad(shape->rows); i += LEN) {
+    VEC sum = {0}, along = {0};
+    for (size_t j = i; j < end; j += ld) {
+      sum += CONST_AT(dy + j);
+      along = FMA(CONST_AT(dy + j), CONST_AT(y + j), along);
+    }
+    const VEC mean = FMA(sum, SPLAT(share), SPLAT(0)), slope = along * -share,
+              factor = CONST_AT(inverse + i);
+    for (size_t j = i; j < end; j += ld) {
+      AT(dz + j) = FMA(slope, CONST_AT(y + j), CONST_AT(dy + j) - mean) * factor;
+    }
+  }
+}
+
+TARGET static void KERNEL(softmax_forward)(mrl_real *y, const mrl_real *z, const mrl_shape *shape)
+{
+  const size_t ld = shape->ld, end = shape->width * ld;
+  for (size_t i = 0; i < mrl_pad(shape->rows); i += LEN) {
+    VEC most = CONST_AT(z + i), sum = {0};
+    for (size_t j = i + ld; j < end; j += ld) {
+      most = WHERE_GREATER(CONST_AT(z + j), most, CONST_AT(z + j), most);
+    }
+    for (size_t j = i; j < end; j += ld) {
+      const VEC e = EXP(CONST_AT(z + j) - most);
+      AT(y + j) = e;
+      sum += e;
+    }
+    const VEC factor = 1 / sum;
+    for (size_t j = i; j < end; j += ld) {
+      AT(y + j) = CONST_AT(y + j) * factor;
+    }
+  }
+}
+
+TARGET static void KERNEL(softmax_backward)(mrl_real *dz, const mrl_real *dy, const mrl_real *y,
+                                            const mrl_shape *shape)
+{
+  const size_t ld = shape->ld, end = shape->width * ld;
+  for (size_t i = 0; i < mrl_pad(shape->rows); i += LEN) {
+    VEC along = {0};
+    for (size_t j = i; j < end; j += ld) {
+      along = FMA(CONST_AT(dy + j), CONST_AT(y + j), along);
+    }
+    for (size_t j = i; j < end; j += ld) {
+      AT(dz + j) = (CONST_AT(dy + j) - along) * CONST_AT(y + j);
+    }
+  }
+}
+
+TARGET static void KERNEL(multiply)(mrl_real *out, const mrl_real *x, const mrl_real *y,
+                                    const mrl_shape *shape)
+{
+  const size_t rows = mrl_pad(shape->rows);
+  for (size_t j = 0; j < shape->width * shape->ld; j += shape->ld) {
+    for (size_t i = j; i < j + rows; i += LEN) {
+      AT(out + i) = CONST_AT(x + i) * CONST_AT(y + i);
+    }
+  }
+}
+
+TARGET static void KERNEL(add)(mrl_real *sum, const mrl_real *x, size_t n)
+{
+  const size_t whole = n - n % LEN;
+  for (size_t i = 0; i < whole; i += LEN) {
+    AT(sum + i) += CONST_AT(x + i);
+  }
+  for (size_t i = whole; i < n; i++) {
+    sum[i] += x[i];
+  }
+}
+
+static const KERNELS KERNEL(table) = {
+    KERNEL(affine_forward),   KERNEL(affine_backward),
+    KERNEL(moments),          KERNEL(batch_norm_backward),
+    KERNEL(row_norm_forward), KERNEL(row_norm_backward),
+    KERNEL(softmax_forward),  KERNEL(softmax_backward),
+    KERNEL(multiply),         KERNEL(add),
+};
+
+#undef EACH_PART
+#undef BACKWARD_STEP
+#undef STORE_SUMS
+#undef SUM_STEP
+#undef STORE_SUM
+#undef BY_ACTIVATION
