@@ -249,6 +249,10 @@ mean_design <- function(fit, people, exposure, levels) {
     rows[, name] <- levels
     return(rows)
   }
+  # People who differ in nothing else: one stands for all.
+  if (!length(setdiff(all.vars(fit$design$terms), exposure))) {
+    return(design_rows(fit, stats::setNames(data.frame(levels), exposure)))
+  }
   rows <- lapply(levels, function(level) {
     colMeans_weighted(design_at(fit, people, exposure, level), weights)
   })

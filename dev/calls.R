@@ -17,6 +17,10 @@ toy_missing$z[2, 1] <- NA
 
 calls <- alist(
   C_density_mode = density_mode(c(1, 2, 4), c(0.2, 0.5, 0.3), bw = 0.5, exact = TRUE),
+  C_eval_curve = evaluate(
+    data.frame(x = 1:3, estimate = c(1, 2, 4), conf.low = 0, conf.high = 5), function(x) x,
+    quantiles = cbind(1:3), levels = 0.5
+  ),
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
@@ -32,6 +36,9 @@ calls <- alist(
   ))),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
+  C_sim_demand = sim_demand(n = 12, seed = 1),
+  C_sim_effect_modifier = sim_effect_modifier(n = 12, n_variants = 3, seed = 1),
+  C_sim_nonlinear = sim_nonlinear(n = 12, n_variants = 3, seed = 1),
   C_sim_summary = sim_summary(n_snps = 4, seed = 1)
 )
 

@@ -55,6 +55,7 @@ int *glue_list_int(SEXP list, int i, R_xlen_t n);
 
 /* Entries: C_<topic>_<verb>, the same word in R. */
 SEXP C_density_mode(SEXP x, SEXP weight, SEXP settings);
+SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
@@ -66,6 +67,9 @@ SEXP C_mr_estimate(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mr_frame(SEXP keys, SEXP keep, SEXP effects);
 SEXP C_rng_draw(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
+SEXP C_sim_demand(SEXP settings);
+SEXP C_sim_effect_modifier(SEXP settings);
+SEXP C_sim_nonlinear(SEXP settings);
 SEXP C_sim_summary(SEXP settings);
 
 #endif

@@ -2,6 +2,8 @@
 #include "glue.h"
 
 #include "../core/sim_contextual.h"
+#include "../core/sim_demand.h"
+#include "../core/sim_nonlinear.h"
 #include "../core/sim_summary.h"
 
 /* A list of `count` vectors of n doubles in slot i, and their addresses. */
@@ -90,6 +92,77 @@ SEXP C_sim_summary(SEXP settings)
   }
   out.valid = glue_list_int(value, 7, n);
   const mrl_status status = mrl_sim_summary_run(&out, &s, &ctx);
+  SEXP result = glue_result(status, value);
+  UNPROTECT(1);
+  return result;
+}
+
+static mrl_sim_nonlinear_settings read_nonlinear(SEXP settings)
+{
+  const mrl_sim_nonlinear_settings s = {
+      .n = (size_t)glue_item_int(settings, "n"),
+      .n_snp = (size_t)glue_item_int(settings, "n_snp"),
+      .seed = glue_item_seed(settings),
+      .maf_low = glue_item_dbl(settings, "maf_low"),
+      .maf_high = glue_item_dbl(settings, "maf_high"),
+      .h2 = glue_item_dbl(settings, "h2"),
+      .beta_ux = glue_item_dbl(settings, "beta_ux"),
+      .beta_uy = glue_item_dbl(settings, "beta_uy"),
+  };
+  return s;
+}
+
+static SEXP run_nonlinear(SEXP settings, int with_modifier)
+{
+  static const char *const names[] = {"x", "rest", "genotype", "u",      "v",
+                                      "e", "maf",  "share",    "effect", "modifier"};
+  const mrl_sim_nonlinear_settings s = read_nonlinear(settings);
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
+  const R_xlen_t n = (R_xlen_t)s.n, n_snp = (R_xlen_t)s.n_snp;
+  SEXP value = PROTECT(glue_list(names, 10));
+  mrl_sim_nonlinear out;
+  out.x = glue_list_dbl(value, 0, n);
+  out.rest = glue_list_dbl(value, 1, n);
+  out.genotype = list_columns(value, 2, s.n_snp, n);
+  out.u = glue_list_dbl(value, 3, n);
+  out.v = glue_list_dbl(value, 4, n);
+  out.e = glue_list_dbl(value, 5, n);
+  out.maf = glue_list_dbl(value, 6, n_snp);
+  out.share = glue_list_dbl(value, 7, n_snp);
+  out.effect = glue_list_dbl(value, 8, n_snp);
+  out.modifier = with_modifier ? glue_list_dbl(value, 9, n) : NULL;
+  const mrl_status status = mrl_sim_nonlinear_run(&out, &s, &ctx);
+  SEXP result = glue_result(status, value);
+  UNPROTECT(1);
+  return result;
+}
+
+SEXP C_sim_nonlinear(SEXP settings)
+{
+  return run_nonlinear(settings, 0);
+}
+
+SEXP C_sim_effect_modifier(SEXP settings)
+{
+  return run_nonlinear(settings, 1);
+}
+
+SEXP C_sim_demand(SEXP settings)
+{
+  static const char *const names[] = {"y", "price", "time", "type", "cost", "v", "e"};
+  const mrl_sim_demand_settings s = {
+      .n = (size_t)glue_item_int(settings, "n"),
+      .seed = glue_item_seed(settings),
+      .rho = glue_item_dbl(settings, "rho"),
+  };
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
+  SEXP value = PROTECT(glue_list(names, 7));
+  mrl_sim_demand out;
+  double **const slots[] = {&out.y, &out.price, &out.time, &out.type, &out.cost, &out.v, &out.e};
+  for (int i = 0; i < 7; i++) {
+    *slots[i] = glue_list_dbl(value, i, (R_xlen_t)s.n);
+  }
+  const mrl_status status = mrl_sim_demand_run(&out, &s, &ctx);
   SEXP result = glue_result(status, value);
   UNPROTECT(1);
   return result;
