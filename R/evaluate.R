@@ -49,7 +49,7 @@ generics::evaluate
 #'   column `x`), `"95%"` from their 2.5 % to their 97.5 % quantile (of a fit only), or two
 #'   exposures.
 #' @param n_points Number of points, at least 2.
-#' @param centre Compare contrasts? NULL: if the curve is one.
+#' @param centre Compare contrasts? NULL: if the curve is one, or a reference is given.
 #' @param reference Exposure that contrasts are against; by default the middle of the domain. It
 #'   must be given for a data.frame.
 #' @param conf_level Level of the intervals.
@@ -124,7 +124,8 @@ compare_fits <- function(..., truth, domain = c("range", "95%"), n_points = 2000
   fits <- name_fits(list(...), vapply(substitute(list(...))[-1], deparse1, ""))
   domain <- shared_domain(fits, check_domain(domain), exposure)
   if (is.null(centre)) {
-    centre <- any(vapply(fits, is_contrast, NA, at = mean(domain), exposure = exposure))
+    centre <- !is.null(reference) ||
+      any(vapply(fits, is_contrast, NA, at = mean(domain), exposure = exposure))
   }
   rows <- lapply(fits, function(fit) {
     arguments <- list(fit, truth = truth, centre = centre, reference = reference,
@@ -204,10 +205,14 @@ frame_reference <- function(estimates, centre, reference) {
 }
 
 centres <- function(centre, reference, estimand) {
-  if (!is.null(centre)) {
-    return(check_flag(centre))
+  if (is.null(centre)) {
+    return(!is.null(reference) || label_is_contrast(estimand))
   }
-  !is.null(reference) || label_is_contrast(estimand)
+  if (!check_flag(centre) && !is.null(reference)) {
+    stop_argument("reference", "must be NULL where levels are compared (centre = FALSE)",
+      describe(reference))
+  }
+  centre
 }
 
 label_is_contrast <- function(estimand) {
