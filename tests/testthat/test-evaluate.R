@@ -27,7 +27,7 @@ test_that("small cases have the values worked out by hand", {
     calibration_error = NA_real_
   ))
   exact <- evaluate(data.frame(x = 1:3, estimate = 1:3), function(x) x)
-  expect_identical(unlist(exact[c("mse", "bias", "derivative_error")], use.names = FALSE), c(0, 0, 0))
+  expect_identical(c(exact$mse, exact$bias, exact$derivative_error), c(0, 0, 0))
   expect_identical(exact$coverage, NA_real_)
   expect_identical(exact$simultaneous, NA)
 })
@@ -111,7 +111,8 @@ test_that("a fit is compared on evenly spaced points of its domain", {
   sim <- with_score(sim_nonlinear(n = 3000, seed = 1))
   fit <- iv_2sls(Y ~ X + I(X^2) | score + I(score^2), data = sim)
   domains <- list(
-    list("range", range(sim$X)), list("95%", stats::quantile(sim$X, c(0.025, 0.975), names = FALSE)),
+    list("range", range(sim$X)),
+    list("95%", stats::quantile(sim$X, c(0.025, 0.975), names = FALSE)),
     list(c(-1, 2), c(-1, 2))
   )
   for (domain in domains) {

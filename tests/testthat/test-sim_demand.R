@@ -75,8 +75,8 @@ test_that("the curve averages the structural function over the rows", {
 })
 
 test_that("price and outcome are confounded, cost is not", {
-  # The price less its regression on psi keeps v and psi cost, of variance 1 + E psi^2, below 10: its
-  # correlation with the outcome's noise is rho / sqrt(10) at least.
+  # The price less its regression on psi keeps v and psi cost, of variance 1 + E psi^2 = 7.5: its
+  # correlation with the outcome's noise is rho / sqrt(7.5), above rho / sqrt(10).
   sim <- sim_demand(n = 20000, rho = 0.9, seed = 8)
   noise <- truth(sim)$noise_y
   residual <- stats::lm.fit(cbind(1, psi(sim$time)), sim$price)$residuals
@@ -86,7 +86,8 @@ test_that("price and outcome are confounded, cost is not", {
 
 test_that("threads, seeds and size act as for every simulator", {
   one <- sim_demand(n = 20000, seed = 9, n_threads = 1)
-  expect_identical(as.data.frame(sim_demand(n = 20000, seed = 9, n_threads = 2)), as.data.frame(one))
+  two <- sim_demand(n = 20000, seed = 9, n_threads = 2)
+  expect_identical(as.data.frame(two), as.data.frame(one))
   expect_identical(as.data.frame(sim_demand(n = 300, seed = 9)), as.data.frame(one)[1:300, ])
   # rho changes the outcome's noise alone.
   other <- sim_demand(n = 20000, rho = 0.1, seed = 9)
