@@ -37,6 +37,10 @@
 #define mrl_fill_rows mrl_fill_rows_double
 #define mrl_pass_tile mrl_pass_tile_double
 #define mrl_pass_evaluate mrl_pass_evaluate_double
+#define mrl_optimizer_blocks mrl_optimizer_blocks_double
+#define mrl_optimizer_step mrl_optimizer_step_double
+#define mrl_schedule_rate mrl_schedule_rate_double
+#define mrl_plateau_update mrl_plateau_update_double
 
 #include "real.h"
 

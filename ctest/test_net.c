@@ -240,9 +240,135 @@ static void test_losses(void)
   check_net("a large group", one, COUNT(one), 2, 300, MRL_LOSS_SQUARED);
 }
 
+/* A batch norm on the inputs: batch moments in training, which the running ones follow
+ * by a tenth (variance with n - 1); running ones in evaluation. */
+static void test_batch_norm(void)
+{
+  enum { ROWS = 600 };
+  const mrl_layer layers[] = {BATCH, DENSE(1)};
+  for (int mode = MRL_EVALUATE; mode <= MRL_TRAIN; mode++) {
+    rig *r = rig_new(layers, COUNT(layers), 3, ROWS, 1, MRL_LOSS_SQUARED, (mrl_net_mode)mode);
+    const mrl_stage *norm = r->net.stage;
+    memcpy(r->scratch, r->statistics, r->net.n_statistics * sizeof *r->scratch);
+    CHECK(mrl_net_forward(&r->run, r->params, r->scratch, &r->batch, &serial) == MRL_OK);
+    for (size_t j = 0; j < 3; j++) {
+      const mrl_real *from = r->statistics + j;
+      double mean = 0, var = 0;
+      for (size_t i = 0; i < ROWS; i++) {
+        mean += r->x[i * 3 + j] / ROWS;
+      }
+      for (size_t i = 0; i < ROWS; i++) {
+        var += pow(r->x[i * 3 + j] - mean, 2) / ROWS;
+      }
+      if (mode == MRL_EVALUATE) {
+        mean = from[norm->mean];
+        var = from[norm->var];
+        CHECK(r->scratch[norm->mean + j] == mean && r->scratch[norm->var + j] == var);
+      } else {
+        CHECK_NEAR(r->scratch[norm->mean + j], 0.9 * from[norm->mean] + 0.1 * mean, 1e-14);
+        CHECK_NEAR(r->scratch[norm->var + j], 0.9 * from[norm->var] + 0.1 * var * ROWS / (ROWS - 1),
+                   1e-14);
+      }
+      for (size_t t = 0; t < mrl_net_tiles(&r->run, ROWS); t++) {
+        const mrl_tile tile = mrl_net_tile(&r->run, &r->batch, t);
+        const mrl_real *out = r->run.out[0] + mrl_net_tile_at(&r->run, t, 3) + j * tile.ld;
+        for (size_t i = 0; i < tile.rows; i++) {
+          const double z = (r->x[tile.row[i] * 3 + j] - mean) / sqrt(var + 1e-5);
+          CHECK_NEAR(out[i], r->params[norm->a + j] * z + r->params[norm->c + j], 1e-12);
+        }
+      }
+    }
+    rig_free(r);
+  }
+}
+
+/* Forward, the loss by hand, backward: what one step gives. And evaluation, which keeps nothing. */
+static void test_halves(void)
+{
+  const mrl_layer layers[] = {DENSE(7), BATCH, ACT(MRL_GELU, 0), DROP(0.2), DENSE(2)};
+  for (int mode = MRL_EVALUATE; mode <= MRL_TRAIN; mode++) {
+    rig *r = rig_new(layers, COUNT(layers), 3, 700, 1, MRL_LOSS_SQUARED, (mrl_net_mode)mode);
+    const double whole = batch_loss(r);
+    double sum = 0, value;
+    mrl_real *gradient = test_reals(r->net.n_params);
+    memcpy(gradient, r->run.gradient, r->net.n_params * sizeof *gradient);
+    memcpy(r->scratch, r->statistics, r->net.n_statistics * sizeof *r->scratch);
+    CHECK(mrl_net_forward(&r->run, r->params, r->scratch, &r->batch, &serial) == MRL_OK);
+    for (size_t t = 0; t < mrl_net_tiles(&r->run, 700); t++) {
+      const mrl_tile tile = mrl_net_tile(&r->run, &r->batch, t);
+      const mrl_shape shape = {tile.rows, tile.ld, 2, r->run.isa};
+      const size_t at = mrl_net_tile_at(&r->run, t, 2);
+      CHECK(mrl_loss_tile(&value, r->run.d_output + at, mrl_net_output(&r->run) + at, &tile,
+                          &r->loss) == MRL_OK);
+      mrl_clear_rest(r->run.d_output + at, &shape);
+      sum += value;
+    }
+    CHECK_NEAR(sum / 700, whole, 1e-14);
+    CHECK(mrl_net_backward(&r->run, r->params, &r->batch, &serial) == MRL_OK);
+    CHECK(memcmp(gradient, r->run.gradient, r->net.n_params * sizeof *gradient) == 0);
+    CHECK(mrl_net_evaluate(&value, &r->run, r->params, r->statistics, &r->batch, &serial) ==
+          MRL_OK);
+    CHECK(mode == MRL_TRAIN ? fabs(value / 700 - whole) > 1e-3 : fabs(value / 700 - whole) < 1e-13);
+    free(gradient);
+    rig_free(r);
+  }
+}
+
+/* Weight matrices draw from streams of their own: a layer behind does not change those before. */
+static void test_start(void)
+{
+  const mrl_layer few[] = {DENSE(200), ACT(MRL_RELU, 0), DENSE(2)};
+  const mrl_layer more[] = {DENSE(200), ACT(MRL_RELU, 0), DENSE(2), DENSE(1)};
+  rig *a = rig_new(few, COUNT(few), 3, 4, 1, MRL_LOSS_SQUARED, MRL_TRAIN);
+  rig *b = rig_new(more, COUNT(more), 3, 4, 1, MRL_LOSS_SQUARED, MRL_TRAIN);
+  double squares = 0;
+  mrl_net_start(a->params, a->statistics, &a->net, 8);
+  mrl_net_start(b->params, b->statistics, &b->net, 8);
+  CHECK(memcmp(a->params, b->params, a->net.n_params * sizeof *a->params) == 0);
+  CHECK(a->params[0] != a->params[a->net.stage[2].a]);
+  for (size_t i = 0; i < 600; i++) {
+    squares += a->params[i] * a->params[i];
+  }
+  CHECK_NEAR(squares / 600, 2.0 / 3, 5 * 2.0 / 3 * sqrt(2.0 / 600)); /* He; five of its sds */
+  rig_free(a);
+  rig_free(b);
+}
+
+static mrl_status failing_fill(mrl_real *x, const mrl_tile *tile, const void *data)
+{
+  (void)x;
+  (void)data;
+  return tile->first > 0 ? MRL_SINGULAR : MRL_OK;
+}
+
+static void test_errors(void)
+{
+  const mrl_layer layers[] = {DENSE(2), BATCH}, wrong[] = {DENSE(0)};
+  rig *r = rig_new(layers, COUNT(layers), 3, 600, 1, MRL_LOSS_SQUARED, MRL_TRAIN);
+  mrl_net net;
+  mrl_arena arena = mrl_arena_measure();
+  double value;
+  CHECK(mrl_net_carve(&net, &arena, wrong, 1, 3) == MRL_BAD_ARGUMENT);
+  CHECK(mrl_net_carve(&net, &arena, layers, 0, 3) == MRL_BAD_ARGUMENT);
+  CHECK(mrl_net_carve(&net, &arena, layers, 2, 0) == MRL_BAD_ARGUMENT);
+  r->batch.n = 1;
+  CHECK(mrl_net_step(&value, &r->run, r->params, r->scratch, &r->batch, &serial) == MRL_TOO_FEW);
+  r->batch.n = 601;
+  CHECK(mrl_net_step(&value, &r->run, r->params, r->scratch, &r->batch, &serial) ==
+        MRL_BAD_ARGUMENT);
+  r->batch.n = 600;
+  r->batch.fill = failing_fill;
+  CHECK(mrl_net_step(&value, &r->run, r->params, r->scratch, &r->batch, &serial) == MRL_SINGULAR);
+  rig_free(r);
+}
+
 int main(void)
 {
   test_layers();
   test_losses();
+  test_batch_norm();
+  test_halves();
+  test_start();
+  test_errors();
   return CTEST_DONE();
 }
