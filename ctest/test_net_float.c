@@ -202,6 +202,25 @@ static void test_bits(void (*all)(mrl_real *, mrl_isa))
   free(narrow);
 }
 
+/* The numbers that dropout keeps follow from the seed on every instruction set, portable included:
+ * the first strip's come from the low halves of the first two words of eight blocks. */
+static void test_dropout(mrl_isa isa)
+{
+  const mrl_shape shape = {37, 3 * MRL_LANES, 5, isa}, plain = {37, 3 * MRL_LANES, 5, 0};
+  mrl_real x[15 * MRL_LANES], y[15 * MRL_LANES], keep[15 * MRL_LANES], same[15 * MRL_LANES];
+  const mrl_rng rng = mrl_rng_stream(7, MRL_RNG_NET_DROPOUT, 3);
+  fill_normal(x, 15 * MRL_LANES, 1, 5);
+  mrl_dropout_forward(y, keep, x, 0.4, 7, 3, 6, &shape);
+  mrl_dropout_forward(y, same, x, 0.4, 7, 3, 6, &plain);
+  CHECK(memcmp(keep, same, sizeof keep) == 0);
+  for (uint32_t i = 0; i < 16; i++) {
+    const uint32_t counter[4] = {i / 2, 6, rng.counter[2], rng.counter[3]};
+    uint32_t word[4];
+    mrl_philox(word, counter, rng.key);
+    CHECK((keep[i] > 0) == ((word[i % 2] & 0xffff) < 39322)); /* .6 of 65536 */
+  }
+}
+
 /* In float the extremes come early: logits of +-300, a log sd of -30. */
 static void test_extremes(mrl_isa isa)
 {
@@ -245,6 +264,7 @@ int main(void)
     for (int act = 0; act < MRL_N_ACTIVATION; act++) {
       check_activation((mrl_activation)act, (mrl_isa)isa);
     }
+    test_dropout((mrl_isa)isa);
     test_extremes((mrl_isa)isa);
   }
   test_bits(all_layers);

@@ -20,6 +20,7 @@ typedef struct {
   void (*softmax_backward)(mrl_real *, const mrl_real *, const mrl_real *, const mrl_shape *);
   void (*multiply)(mrl_real *, const mrl_real *, const mrl_real *, const mrl_shape *);
   void (*add)(mrl_real *, const mrl_real *, size_t);
+  void (*keep_unit)(mrl_real *, const mrl_rng *, uint32_t, uint32_t, mrl_real);
 } layer_kernels;
 
 #define KERNEL_FILE "layer_kernel.h"
@@ -113,20 +114,24 @@ void mrl_softmax_backward(mrl_real *dz, const mrl_real *dy, const mrl_real *y,
   layer_table_for(shape->isa)->softmax_backward(dz, dy, y, shape);
 }
 
-/* Sixteen random bits decide on each number, in the order of the columns. */
-static void draw_keep(mrl_real *keep, double rate, mrl_rng *rng, const mrl_shape *shape)
+enum { STRIP = 16, UNIT = 64 };
+
+/* Numbers in strips of 16 rows, column after column, four strips from one unit of the stream. */
+static void draw_keep(mrl_real *keep, double rate, const mrl_rng *rng, const mrl_shape *shape)
 {
   const double among = floor((1 - rate) * 65536 + 0.5);
   const uint32_t kept = among < 1 ? 1 : (uint32_t)among; /* of 65536 */
-  const mrl_real value[2] = {0, (mrl_real)(65536.0 / kept)};
-  const size_t rows = mrl_pad(shape->rows);
-  for (size_t j = 0; j < shape->width; j++) {
-    mrl_real *column = keep + j * shape->ld;
-    for (size_t i = 0; i < rows; i += 2) {
-      const uint32_t word = mrl_rng_u32(rng);
-      column[i] = value[(word & 0xffff) < kept];
-      column[i + 1] = value[word >> 16 < kept];
+  const mrl_real value = (mrl_real)(65536.0 / kept);
+  const size_t rows = mrl_pad(shape->rows), strips = (rows + STRIP - 1) / STRIP;
+  const size_t total = strips * shape->width;
+  mrl_real unit[UNIT];
+  for (size_t s = 0; s < total; s++) {
+    const size_t i = s % strips * STRIP, rest = rows - i, part = s % (UNIT / STRIP);
+    if (part == 0) {
+      layer_table_for(shape->isa)->keep_unit(unit, rng, (uint32_t)(2 * s), kept, value);
     }
+    memcpy(keep + i + s / strips * shape->ld, unit + part * STRIP,
+           (rest < STRIP ? rest : STRIP) * sizeof *keep);
   }
 }
 

@@ -302,6 +302,68 @@ TARGET static void KERNEL(multiply)(mrl_real *out, const mrl_real *x, const mrl_
   }
 }
 
+/*
+ * Dropout of a unit: 64 numbers from the eight blocks of Philox that follow rng's counter + block.
+ * A word serves two numbers. Number 16 q + 2 b + h has word h + 2 (q / 2) of block b, of it the low
+ * half for even q, the high half for odd q; it is kept if that is below `kept`.
+ */
+#if MRL_REAL_BYTES == 4 && PARTS < 4
+typedef uint64_t KERNEL(words) __attribute__((vector_size(LEN * 4), may_alias));
+typedef uint64_t KERNEL(words_u) __attribute__((vector_size(LEN * 4), may_alias, aligned(8)));
+#if PARTS == 1
+#define PRODUCT(a, b) ((KERNEL(words))_mm512_mul_epu32((__m512i)(a), (__m512i)(b)))
+#else
+#define PRODUCT(a, b) ((KERNEL(words))_mm256_mul_epu32((__m256i)(a), (__m256i)(b)))
+#endif
+
+/* One block in each 64-bit lane; what the upper halves hold is of no account until the end. */
+TARGET static void KERNEL(keep_unit)(mrl_real *keep, const mrl_rng *rng, uint32_t block,
+                                     uint32_t kept, mrl_real value)
+{
+  static const uint64_t lanes[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+  const KERNEL(words) zero = {0}, first = zero + 0xD2511F53u, second = zero + 0xCD9E8D57u;
+  for (size_t part = 0; part < PARTS; part++) {
+    KERNEL(words) x0 = *(const KERNEL(words_u) *)(lanes + part * LEN / 2) + block;
+    KERNEL(words) x1 = zero + rng->counter[1], x2 = zero + rng->counter[2];
+    KERNEL(words) x3 = zero + rng->counter[3];
+    uint32_t k0 = rng->key[0], k1 = rng->key[1];
+    for (int round = 0; round < 10; round++) {
+      const KERNEL(words) a = PRODUCT(x0, first), b = PRODUCT(x2, second);
+      x0 = (b >> 32) ^ x1 ^ k0;
+      x1 = b;
+      x2 = (a >> 32) ^ x3 ^ k1;
+      x3 = a;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    const IVEC pair[2] = {(IVEC)((x0 & 0xffffffffu) | (x1 << 32)),
+                          (IVEC)((x2 & 0xffffffffu) | (x3 << 32))};
+    for (size_t q = 0; q < 4; q++) {
+      const IVEC half = (pair[q / 2] >> (q % 2 ? 16 : 0)) & 0xffff;
+      AT(keep + 16 * q + part * LEN) =
+          WHERE_GREATER(SPLAT(kept), __builtin_convertvector(half, VEC), SPLAT(value), SPLAT(0));
+    }
+  }
+}
+#undef PRODUCT
+#else
+TARGET static void KERNEL(keep_unit)(mrl_real *keep, const mrl_rng *rng, uint32_t block,
+                                     uint32_t kept, mrl_real value)
+{
+  for (uint32_t b = 0; b < 8; b++) {
+    const uint32_t counter[4] = {block + b, rng->counter[1], rng->counter[2], rng->counter[3]};
+    uint32_t word[4];
+    mrl_philox(word, counter, rng->key);
+    for (size_t h = 0; h < 2; h++) {
+      keep[2 * b + h] = (word[h] & 0xffff) < kept ? value : 0;
+      keep[2 * b + h + 16] = word[h] >> 16 < kept ? value : 0;
+      keep[2 * b + h + 32] = (word[h + 2] & 0xffff) < kept ? value : 0;
+      keep[2 * b + h + 48] = word[h + 2] >> 16 < kept ? value : 0;
+    }
+  }
+}
+#endif
+
 TARGET static void KERNEL(add)(mrl_real *sum, const mrl_real *x, size_t n)
 {
   const size_t whole = n - n % LEN;
@@ -319,6 +381,7 @@ static const KERNELS KERNEL(table) = {
     KERNEL(row_norm_forward), KERNEL(row_norm_backward),
     KERNEL(softmax_forward),  KERNEL(softmax_backward),
     KERNEL(multiply),         KERNEL(add),
+    KERNEL(keep_unit),
 };
 
 #undef EACH_PART
