@@ -404,6 +404,56 @@ static void test_edges(void)
   sample_free(&s);
 }
 
+enum { EPOCHS = 3, ORDER_ROWS = 101 };
+
+/* A fill that writes down the rows it is asked for. */
+typedef struct {
+  const mrl_rows *inputs;
+  size_t *seen;
+  size_t *n_seen;
+} recorder;
+
+static mrl_status recording_fill(mrl_real *x, const mrl_tile *tile, const void *data)
+{
+  const recorder *r = data;
+  for (size_t i = 0; i < tile->rows; i++) {
+    r->seen[(*r->n_seen)++] = tile->row[i];
+  }
+  return mrl_fill_rows(x, tile, r->inputs);
+}
+
+/* Every epoch uses each row once, in an order of its own. */
+static void test_order(void)
+{
+  sample s = sample_new(N, 0, 0.5);
+  size_t seen[EPOCHS * ORDER_ROWS], n_seen = 0;
+  const recorder r = {&s.inputs, seen, &n_seen};
+  mrl_task task = task_of(&s, ORDER_ROWS, 0);
+  const mrl_train_settings settings = settings_of(EPOCHS, 10);
+  task.fill = recording_fill;
+  task.fill_data = &r;
+  model *m = model_new(small_net, COUNT(small_net), &task, &settings, mrl_isa_best(), &serial);
+  CHECK(m->train.n_batches == 11);
+  CHECK(mrl_train_run(&m->train, EPOCHS, &serial) == MRL_OK);
+  CHECK(n_seen == EPOCHS * ORDER_ROWS);
+  for (size_t e = 0; e < EPOCHS; e++) {
+    const size_t *order = seen + e * ORDER_ROWS;
+    int times[ORDER_ROWS] = {0};
+    size_t in_place = 0, as_before = 0; /* 1 each expected of a random order; 8 has p = 1e-5 */
+    for (size_t i = 0; i < ORDER_ROWS; i++) {
+      times[order[i]]++;
+      in_place += order[i] == i;
+      as_before += e > 0 && order[i] == seen[(e - 1) * ORDER_ROWS + i];
+    }
+    for (size_t i = 0; i < ORDER_ROWS; i++) {
+      CHECK(times[i] == 1);
+    }
+    CHECK(in_place < 8 && as_before < 8);
+  }
+  model_free(m);
+  sample_free(&s);
+}
+
 int main(void)
 {
   test_least_squares();
@@ -413,5 +463,6 @@ int main(void)
   test_bits();
   test_divergence();
   test_edges();
+  test_order();
   return CTEST_DONE();
 }
