@@ -134,6 +134,8 @@ mr_methods <- function() {
 #' @param psi Correlation between the two effect estimates of a variant, between -1 and 1.
 #' @param median_weights Weights of the medians: by the second-order variance of the ratio, as
 #'   TwoSampleMR, or by the first-order one, as MendelianRandomization.
+#' @param mode Modes: the maximum of the density on R's 512 points, as TwoSampleMR and
+#'   MendelianRandomization take it (their third digit depends on the grid), or its exact maximum.
 #' @param conf_level Level of the confidence intervals.
 #' @param keep_failed Keep rows of methods that could not be used?
 #' @param seed `NULL`: bootstrap seeds come from R's generator, so `set.seed()` rules; a whole
@@ -157,12 +159,13 @@ mr_methods <- function() {
 #' @export
 mr_estimate <- function(dat, methods = NULL, n_boot = 1000, phi = 1, penk = 20,
                         over_dispersion = TRUE, loss = c("huber", "l2", "tukey"), psi = 0,
-                        median_weights = c("delta", "simple"), conf_level = 0.95,
-                        keep_failed = TRUE, seed = NULL, n_threads = mrl_threads()) {
+                        median_weights = c("delta", "simple"), mode = c("grid", "exact"),
+                        conf_level = 0.95, keep_failed = TRUE, seed = NULL,
+                        n_threads = mrl_threads()) {
   table <- mr_method_table()
   code <- mr_method_code(methods, table)
   settings <- mr_settings(table, code, n_boot, phi, penk, over_dispersion, loss, psi,
-    median_weights, seed, n_threads)
+    median_weights, mode, seed, n_threads)
   conf_level <- check_conf_level(conf_level)
   keep_failed <- check_flag(keep_failed)
   frame <- mr_frame(dat)
@@ -207,7 +210,7 @@ mr_method_code <- function(methods, table, arg = "methods") {
 }
 
 mr_settings <- function(table, code, n_boot, phi, penk, over_dispersion, loss, psi, median_weights,
-                        seed, n_threads) {
+                        mode, seed, n_threads) {
   loss <- check_choice(loss, c("huber", "l2", "tukey"))
   median_weights <- check_choice(median_weights, c("delta", "simple"))
   psi <- check_number(psi, min = -1, max = 1, open = TRUE)
@@ -220,6 +223,7 @@ mr_settings <- function(table, code, n_boot, phi, penk, over_dispersion, loss, p
     over_dispersion = check_flag(over_dispersion),
     loss = match(loss, c("l2", "huber", "tukey")) - 1L,
     first_order = median_weights == "simple",
+    mode_exact = check_choice(mode, c("grid", "exact")) == "exact",
     # Without a bootstrap R's generator is left alone.
     seed = if (any(table$bootstrap[code]) || !is.null(seed)) resolve_seed(seed) else 0,
     n_threads = check_threads(n_threads)

@@ -46,8 +46,8 @@ parameter_settings <- function(table, code, parameters) {
   mr_settings(table, code,
     n_boot = or_default("nboot", 1000), phi = or_default("phi", 1), penk = or_default("penk", 20),
     over_dispersion = or_default("over.dispersion", TRUE),
-    loss = or_default("loss.function", "huber"), psi = 0, median_weights = "delta", seed = NULL,
-    n_threads = mrl_threads()
+    loss = or_default("loss.function", "huber"), psi = 0, median_weights = "delta", mode = "grid",
+    seed = NULL, n_threads = mrl_threads()
   )
 }
 

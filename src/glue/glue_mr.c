@@ -144,6 +144,7 @@ static mrl_mr_settings read_settings(SEXP settings)
                                .psi = glue_item_dbl(settings, "psi"),
                                .over_dispersion = glue_item_lgl(settings, "over_dispersion"),
                                .loss = (mrl_mr_loss)loss,
+                               .mode_exact = glue_item_lgl(settings, "mode_exact"),
                                .median_weights_first_order =
                                    glue_item_lgl(settings, "first_order")};
   return out;

@@ -209,3 +209,18 @@ test_that("too few variants, infinite ratios and equal ratios", {
   equal <- transform(lipid_ldl(), beta.outcome = beta.exposure / 2)
   expect_lt(max(abs(estimates(equal, ratio_methods)$b - 0.5)), 1e-9)
 })
+
+test_that("the exact mode is the maximum of the density, near the grid's", {
+  ldl <- subset(lipid_chd, exposure == "LDL")
+  b <- function(mode, name) mr_estimate(ldl, name, n_boot = 10, mode = mode, seed = 1)$b
+  ratio <- ldl$beta.outcome / ldl$beta.exposure
+  h <- 0.9 * min(sd(ratio), mad(ratio)) / length(ratio)^0.2
+  height <- function(x) mean(dnorm((x - ratio) / h))
+  at <- b("exact", "mr_simple_mode")
+  best <- optimize(height, at + c(-1, 1) * h / 10, maximum = TRUE, tol = 1e-10)$maximum
+  expect_equal(at, best, tolerance = 1e-6)
+  # The grid's points are (range + 6 h) / 511 apart; its maximiser is a neighbour of the maximum.
+  step <- (diff(range(ratio)) + 6 * h) / 511
+  expect_lt(abs(b("grid", "mr_simple_mode") - at), 2 * step)
+  expect_false(b("grid", "mr_weighted_mode") == b("exact", "mr_weighted_mode"))
+})
