@@ -163,12 +163,12 @@ measure <- function(comparison) {
   )
 }
 
-# In a process of its own: measure everything, write a csv.
-run <- function(n_threads, file) {
-  rows <- lapply(list(compare_2sls, compare_lasso, compare_simulate), function(compare) {
-    do.call(rbind, lapply(compare(n_threads), measure))
-  })
-  rows <- do.call(rbind, rows)
+comparisons <- list(`2sls` = compare_2sls, lasso = compare_lasso, simulate = compare_simulate)
+
+# In a process of its own, so that memory which one comparison leaves behind slows no other: measure,
+# write a csv.
+run <- function(name, n_threads, file) {
+  rows <- do.call(rbind, lapply(comparisons[[name]](n_threads), measure))
   rows$blas <- basename(utils::sessionInfo()$BLAS)
   rows$blas_path <- utils::sessionInfo()$BLAS
   utils::write.csv(rows, file, row.names = FALSE)
@@ -189,6 +189,10 @@ unpack_openblas <- function() {
 }
 
 run_apart <- function(n_threads, library_path = NULL) {
+  do.call(rbind, lapply(names(comparisons), run_one_apart, n_threads, library_path))
+}
+
+run_one_apart <- function(name, n_threads, library_path) {
   file <- tempfile(fileext = ".csv")
   threads <- paste0(c("OPENBLAS_NUM_THREADS=", "OMP_NUM_THREADS="), n_threads)
   preload <- if (!is.null(library_path)) {
@@ -197,7 +201,7 @@ run_apart <- function(n_threads, library_path = NULL) {
   }
   libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = ":"))
   status <- system2(file.path(R.home("bin"), "Rscript"),
-    c("bench/linear.R", "run", n_threads, file),
+    c("bench/linear.R", "run", name, n_threads, file),
     env = c(threads, preload, libraries))
   if (status != 0) {
     stop("the measuring process failed")
@@ -263,8 +267,8 @@ main <- function(n_threads = 2L) {
 }
 
 arguments <- commandArgs(trailingOnly = TRUE)
-if (length(arguments) == 3L && arguments[1] == "run") {
-  run(as.integer(arguments[2]), arguments[3])
+if (length(arguments) == 4L && arguments[1] == "run") {
+  run(arguments[2], as.integer(arguments[3]), arguments[4])
 } else {
   main(if (length(arguments)) as.integer(arguments[1]) else 2L)
 }
