@@ -165,8 +165,8 @@ measure <- function(comparison) {
 
 comparisons <- list(`2sls` = compare_2sls, lasso = compare_lasso, simulate = compare_simulate)
 
-# In a process of its own, so that memory which one comparison leaves behind slows no other: measure,
-# write a csv.
+# In a process of its own, so that memory which one comparison leaves behind slows no other:
+# measure, write a csv.
 run <- function(name, n_threads, file) {
   rows <- do.call(rbind, lapply(comparisons[[name]](n_threads), measure))
   rows$blas <- basename(utils::sessionInfo()$BLAS)
