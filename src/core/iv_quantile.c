@@ -257,7 +257,7 @@ static mrl_status set_weights(mrl_ivq *ivq)
   return MRL_OK;
 }
 
-static mrl_status set_columns(mrl_ivq *ivq, const mrl_ctx *ctx)
+static mrl_status standardise_columns(mrl_ivq *ivq, const mrl_ctx *ctx)
 {
   const mrl_ivq_data *data = &ivq->data;
   mrl_ivq_values *values = &ivq->values;
@@ -313,7 +313,7 @@ mrl_status mrl_ivq_run(mrl_status stage[2], mrl_ivq *ivq, const mrl_ctx *ctx)
   mrl_train_split(ivq->row, ivq->data.n, ivq->settings.seed);
   set_nodes(ivq);
   MRL_TRY(set_weights(ivq));
-  MRL_TRY(set_columns(ivq, ctx));
+  MRL_TRY(standardise_columns(ivq, ctx));
   MRL_TRY(mrl_loss_check(&ivq->loss[0], 1));
   MRL_TRY(mrl_loss_check(&ivq->loss[1], ivq->values.q));
   MRL_TRY(train_stage(&stage[0], &ivq->train[0], ctx));
