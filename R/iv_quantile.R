@@ -71,7 +71,7 @@
 #' @export
 iv_quantile <- function(formula = NULL, data = NULL, subset = NULL, weights = NULL,
                         na.action = NULL, na_genotype = c("impute", "drop", "error"),
-                        y = NULL, x = NULL, z = NULL, w = NULL, binary = FALSE, n_quantiles = 10,
+                        y = NULL, x = NULL, z = NULL, w = NULL, binary = FALSE, n_quantiles = 5,
                         nodes = c("matched", "midpoints"), non_crossing = TRUE,
                         control = nn_control(), seed = NULL, model = TRUE,
                         n_threads = mrl_threads()) {

@@ -7,9 +7,9 @@ nn_schedules <- c("constant", "cosine", "plateau")
 # One set for all estimators and designs, and those of other tools.
 nn_presets <- list(
   mrlearn = list(
-    hidden = list(c(128L, 64L), c(64L, 32L)), activation = "gelu", batch_norm = FALSE,
-    dropout = 0, epochs = 200L, batch_size = 1000L, learning_rate = 2e-3, optimizer = "adamw",
-    weight_decay = 1e-4, patience = 20L, validation = 0.2, schedule = "cosine", clip = 1
+    hidden = list(c(64L, 32L), c(64L, 32L)), activation = "softplus", batch_norm = TRUE,
+    dropout = 0, epochs = 100L, batch_size = 2000L, learning_rate = 2e-2, optimizer = "adamw",
+    weight_decay = 1e-4, patience = 30L, validation = 0.2, schedule = "cosine", clip = 1
   ),
   `ml-mr` = list(
     hidden = list(c(128L, 64L), c(64L, 32L)), activation = "gelu", batch_norm = TRUE,
@@ -21,8 +21,8 @@ nn_presets <- list(
 #' Settings of neural networks
 #'
 #' How networks are built and trained, for every estimator that has a `control` argument. What is
-#' not given comes from the preset. The defaults were chosen once for all estimators and designs and
-#' are not tuned to any of them.
+#' not given comes from the preset. The defaults are one set for all estimators and designs; they
+#' were chosen on two data sets of [sim_nonlinear()] with 100,000 people (seeds 1 and 2).
 #'
 #' A hidden layer is a dense layer, then batch norm and the activation, then dropout. Inputs and
 #' outcome are standardised inside, so learning rates need not know their units. Training goes

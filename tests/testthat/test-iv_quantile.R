@@ -7,8 +7,9 @@ toy_quantile <- local({
   data$sex <- rep(c("f", "m"), each = 300)
   data
 })
-brief <- function(...) {
-  nn_control(hidden = c(8, 4), epochs = 4, batch_size = 100, ...)
+brief <- function(..., batch_norm = FALSE) {
+  nn_control(hidden = c(8, 4), activation = "gelu", batch_norm = batch_norm, epochs = 4,
+    batch_size = 100, learning_rate = 2e-3, ...)
 }
 quick <- function(formula = Y ~ X + w + sex | g + w + sex, data = toy_quantile, seed = 3,
                   n_quantiles = 4, control = brief(), ...) {
@@ -187,8 +188,8 @@ test_that("designs at the edge are fitted", {
 })
 
 test_that("a diverging learning rate warns, and the last finite weights are used", {
-  control <- nn_control(hidden = c(8, 4), epochs = 50, learning_rate = 1e30, optimizer = "sgd",
-    clip = 0, weight_decay = 0)
+  control <- nn_control(hidden = c(8, 4), activation = "gelu", batch_norm = FALSE, epochs = 50,
+    learning_rate = 1e30, optimizer = "sgd", clip = 0, weight_decay = 0)
   seen <- character()
   fit <- withCallingHandlers(
     iv_quantile(Y ~ X | g, toy_quantile, control = control, seed = 1, non_crossing = FALSE),
