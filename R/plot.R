@@ -103,7 +103,8 @@ draw_intervals <- function(drawn, ...) {
   on.exit(graphics::par(old))
   settings <- utils::modifyList(
     list(x = range(d$estimate, d$conf.low, d$conf.high, 0, na.rm = TRUE),
-      y = c(0.5, nrow(d) + 0.5), type = "n", xlab = drawn$xlab, ylab = "", yaxt = "n", main = drawn$title, bty = "n"),
+      y = c(0.5, nrow(d) + 0.5), type = "n", xlab = drawn$xlab, ylab = "",
+      yaxt = "n", main = drawn$title, bty = "n"),
     list(...)
   )
   do.call(graphics::plot.default, settings)
