@@ -22,7 +22,8 @@ nn_presets <- list(
 #'
 #' How networks are built and trained, for every estimator that has a `control` argument. What is
 #' not given comes from the preset. The defaults are one set for all estimators and designs; they
-#' were chosen on two data sets of [sim_nonlinear()] with 100,000 people (seeds 1 and 2).
+#' were chosen among some thirty on data sets of [sim_nonlinear()] with the quadratic effect and
+#' 20,000 or 100,000 people (seeds 1 to 4).
 #'
 #' A hidden layer is a dense layer, then batch norm and the activation, then dropout. Inputs and
 #' outcome are standardised inside, so learning rates need not know their units. Training goes
