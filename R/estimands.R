@@ -210,8 +210,8 @@ default_levels <- function(people, exposure) {
   seq(min(at), max(at), length.out = 50)
 }
 
-# The design (columns as the coefficients) of rows of variables.
-design_rows <- function(fit, people) {
+# The design of rows of variables; columns: those of the coefficients, or others by name.
+design_rows <- function(fit, people, columns = names(fit$coefficients)) {
   force(people) # its own errors are not those of the model frame
   design <- fit$design
   frame <- tryCatch(
@@ -221,7 +221,7 @@ design_rows <- function(fit, people) {
     }
   )
   full <- stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
-  full[, names(fit$coefficients), drop = FALSE]
+  full[, columns, drop = FALSE]
 }
 
 design_at <- function(fit, people, exposure, level) {

@@ -94,7 +94,7 @@ evaluate.iv_fit <- function(x, truth, domain = c("range", "95%"), n_points = 200
   if (!is.null(reference)) {
     true <- true - curve_values(curve, reference, "truth")
   }
-  metric_row(check_estimates(estimates), true, domain, reference, conf_level)
+  metric_row(check_estimates(drop_empty_limits(estimates)), true, domain, reference, conf_level)
 }
 
 #' @rdname evaluation

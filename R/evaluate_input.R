@@ -106,6 +106,13 @@ frame_truth <- function(truth, estimates) {
 
 estimate_limits <- c("conf.low", "conf.high", "band.low", "band.high")
 
+# Without the limits of fits that have no intervals.
+drop_empty_limits <- function(x) {
+  limits <- intersect(estimate_limits, names(x))
+  x[limits[vapply(x[limits], function(v) all(is.na(v)), NA)]] <- NULL
+  x
+}
+
 # A data.frame of estimates whose numbers can be compared.
 check_estimates <- function(x) {
   if (!"estimate" %in% names(x)) {

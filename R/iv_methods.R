@@ -16,11 +16,14 @@
 #' @export
 iv_methods <- function() {
   data.frame(
-    method = c("ols", "2sls", "lasso"),
-    fun = c("iv_ols", "iv_2sls", "iv_lasso"),
-    label = c("OLS (no instruments)", "two-stage least squares", "2SLS with a lasso first stage"),
-    first_stage = c("none", "least squares", "lasso, cross-validated"),
-    controls = c("vcov", "vcov", "vcov, nfolds, foldid, lambda, refit")
+    method = c("ols", "2sls", "lasso", "quantile"),
+    fun = c("iv_ols", "iv_2sls", "iv_lasso", "iv_quantile"),
+    label = c("OLS (no instruments)", "two-stage least squares", "2SLS with a lasso first stage",
+      "Quantile IV"),
+    first_stage = c("none", "least squares", "lasso, cross-validated",
+      "network of conditional quantiles"),
+    controls = c("vcov", "vcov", "vcov, nfolds, foldid, lambda, refit",
+      "control, n_quantiles, nodes, non_crossing")
   )
 }
 

@@ -84,8 +84,8 @@ plot_colour <- c(line = "#1b5e8c", band = "#1b5e8c33", zero = "grey60")
 draw_band <- function(drawn, ...) {
   d <- drawn$data
   settings <- utils::modifyList(
-    list(x = range(d$x), y = range(d$conf.low, d$conf.high), type = "n", xlab = drawn$xlab,
-      ylab = drawn$ylab, main = drawn$title, las = 1, bty = "l"),
+    list(x = range(d$x), y = range(d$estimate, d$conf.low, d$conf.high, na.rm = TRUE),
+      type = "n", xlab = drawn$xlab, ylab = drawn$ylab, main = drawn$title, las = 1, bty = "l"),
     list(...)
   )
   do.call(graphics::plot.default, settings)
@@ -102,8 +102,9 @@ draw_intervals <- function(drawn, ...) {
   old <- graphics::par(mar = c(4.5, margin, 2.5, 1))
   on.exit(graphics::par(old))
   settings <- utils::modifyList(
-    list(x = range(d$conf.low, d$conf.high, 0), y = c(0.5, nrow(d) + 0.5), type = "n",
-      xlab = drawn$xlab, ylab = "", yaxt = "n", main = drawn$title, bty = "n"),
+    list(x = range(d$estimate, d$conf.low, d$conf.high, 0, na.rm = TRUE),
+      y = c(0.5, nrow(d) + 0.5), type = "n", xlab = drawn$xlab, ylab = "",
+      yaxt = "n", main = drawn$title, bty = "n"),
     list(...)
   )
   do.call(graphics::plot.default, settings)
@@ -122,9 +123,12 @@ draw_row_labels <- function(at, labels) {
 
 ggplot_band <- function(drawn) {
   rug <- data.frame(x = drawn$rug)
-  ggplot2::ggplot(drawn$data, ggplot2::aes(x = .data$x)) +
+  ribbon <- if (!all(is.na(drawn$data$conf.low))) {
     ggplot2::geom_ribbon(ggplot2::aes(ymin = .data$conf.low, ymax = .data$conf.high),
-      fill = plot_colour[["line"]], alpha = 0.2) +
+      fill = plot_colour[["line"]], alpha = 0.2)
+  }
+  ggplot2::ggplot(drawn$data, ggplot2::aes(x = .data$x)) +
+    ribbon +
     ggplot2::geom_line(ggplot2::aes(y = .data$estimate), colour = plot_colour[["line"]],
       linewidth = 0.9) +
     ggplot2::geom_rug(data = rug, sides = "b", alpha = 0.3) +

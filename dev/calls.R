@@ -24,6 +24,14 @@ calls <- alist(
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
+  C_iv_quantile_fit = suppressWarnings(iv_quantile(y ~ x + w | z + w, toy,
+    n_quantiles = 2, control = nn_control(hidden = 2, epochs = 2, batch_norm = TRUE)
+  )),
+  C_iv_quantile_predict = run_network(list(
+    hidden = integer(0), activation = 0L, batch_norm = FALSE, dropout = 0,
+    params = c(1, rep(0, 31)), statistics = numeric(), scale_x = c(0, 1),
+    scale_w = matrix(0, 2, 0), scale_y = c(0, 1), binary = FALSE
+  ), toy$x, NULL, NULL, "slope"),
   C_lasso_fit = lasso_fit(toy$x, toy$z + 0, foldid = rep(1:3, 8), nlambda = 5L),
   C_lasso_folds = lasso_folds(7L, 3L, seed = 1),
   C_meta_random = meta_random(c(1, 2, 4, 3), c(1, 1, 2, 1), group = c(1, 1, 1, 2)),
