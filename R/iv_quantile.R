@@ -4,8 +4,11 @@
 #' network learns quantiles of the exposure given instruments and covariates; a second one learns
 #' the outcome as a function of exposure and covariates such that its average over the quantiles
 #' meets the outcome. The assumptions on the instruments are those of [iv_2sls()]; besides, the
-#' confounders' effect on the outcome must add up with that of the exposure. **Point estimates carry
-#' no interval yet: standard errors and limits are NA.**
+#' confounders' effect on the outcome must add up with that of the exposure. **Experimental: point
+#' estimates carry no interval yet (standard errors and limits are NA), and the tails of the curve
+#' are unreliable.** With the defaults, on five fresh data sets of [sim_nonlinear()] with 1e5 people
+#' (quadratic curve, variance of the exposure 1) the median of the mean squared errors was 0.12 over
+#' the full range of the exposure, where the authors report 0.045, and 0.03 on (-3.5, 3.5).
 #'
 #' @section Method:
 #' With \eqn{\hat x_{i1}, ..., \hat x_{iq}} the quantiles of the exposure of row \eqn{i} at the
