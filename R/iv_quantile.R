@@ -49,7 +49,7 @@
 #' @inheritParams iv_2sls
 #' @inheritSection iv_2sls Formulas
 #' @inheritSection iv_2sls Missing values
-#' @param weights As in [stats::lm()]; weights say how much a row counts in both losses.
+#' @param subset,weights As in [stats::lm()]; weights say how much a row counts in both losses.
 #' @param y,x,z,w Instead of a formula: outcome (n), one exposure, instruments and covariates (n
 #'   rows each; vector, matrix or data.frame).
 #' @param binary Is the outcome 0 or 1, and its probability to be learnt?
