@@ -2,11 +2,11 @@
 
 #include <math.h>
 
-#include "rng.h"
+#include "chunk.h"
 
 /* Columns of genotypes that are drawn between two polls, so that an L of a million is interruptible
- * too, and chunks per thread in that time: 32 * 4096 * 64 draws of 4 ns are 34 ms. */
-enum { COLUMN_BLOCK = 64, CHUNKS_PER_THREAD = 32 };
+ * too. */
+enum { COLUMN_BLOCK = MRL_CHUNK_COLUMNS };
 
 enum { ITEM_MAF, ITEM_PI, ITEM_ALPHA }; /* of MRL_RNG_SIM_PARAMETER */
 enum { COLUMN_U, COLUMN_V, COLUMN_E };  /* of MRL_RNG_SIM_NOISE */
@@ -30,36 +30,20 @@ static const struct {
 };
 
 typedef struct {
+  double mean[MRL_N_CONTEXT], sd[MRL_N_CONTEXT];
+} context_moments;
+
+typedef struct {
   mrl_sim_contextual *out;
   const mrl_sim_contextual_settings *settings;
+  context_moments moments;
+  size_t first_locus; /* of the block that is drawn */
 } simulation;
 
-/* A job on the rows first .. first + count - 1, which are chunk number `chunk`. It writes only
- * these rows. */
-typedef void (*chunk_job)(const simulation *sim, size_t chunk, size_t first, size_t count,
-                          const void *data);
-
-static mrl_rng chunk_stream(const simulation *sim, mrl_rng_purpose purpose, size_t column,
-                            size_t chunk)
+static mrl_rng column_stream(const simulation *sim, mrl_rng_purpose purpose, size_t column,
+                             size_t chunk)
 {
-  return mrl_rng_stream(sim->settings->seed, purpose, (uint64_t)column << 32 | chunk);
-}
-
-static void each_chunk(const simulation *sim, chunk_job job, const void *data, const mrl_ctx *ctx)
-{
-  const size_t n = sim->settings->n;
-  const size_t n_chunks = (n - 1) / MRL_SIM_CHUNK + 1;
-  const size_t batch = CHUNKS_PER_THREAD * (size_t)ctx->n_threads;
-  for (size_t start = 0; start < n_chunks; start += batch) {
-    const size_t end = n_chunks - start < batch ? n_chunks : start + batch;
-#pragma omp parallel for schedule(dynamic) num_threads(ctx->n_threads)
-    for (size_t chunk = start; chunk < end; chunk++) {
-      const size_t first = chunk * MRL_SIM_CHUNK;
-      const size_t count = n - first < MRL_SIM_CHUNK ? n - first : MRL_SIM_CHUNK;
-      job(sim, chunk, first, count, data);
-    }
-    mrl_poll(ctx);
-  }
+  return mrl_chunk_stream(sim->settings->seed, purpose, column, chunk);
 }
 
 /* The largest positive disequilibrium of two loci is that where the rarer allele never comes
@@ -105,19 +89,18 @@ static void draw_context(double *value, size_t count, size_t k, mrl_rng *rng)
   }
 }
 
-/* chunk_job: context, confounder and noise. */
-static void draw_people(const simulation *sim, size_t chunk, size_t first, size_t count,
-                        const void *data)
+/* Job on a chunk: context, confounder and noise. data: the simulation, as for the others. */
+static void draw_people(const void *data, size_t chunk, size_t first, size_t count)
 {
-  (void)data;
+  const simulation *sim = data;
   for (size_t k = 0; k < MRL_N_CONTEXT; k++) {
-    mrl_rng rng = chunk_stream(sim, MRL_RNG_SIM_CONTEXT, k, chunk);
+    mrl_rng rng = column_stream(sim, MRL_RNG_SIM_CONTEXT, k, chunk);
     draw_context(sim->out->context[k] + first, count, k, &rng);
   }
   double *const noise[] = {
       [COLUMN_U] = sim->out->u, [COLUMN_V] = sim->out->v, [COLUMN_E] = sim->out->e};
   for (size_t k = 0; k < 3; k++) {
-    mrl_rng rng = chunk_stream(sim, MRL_RNG_SIM_NOISE, k, chunk);
+    mrl_rng rng = column_stream(sim, MRL_RNG_SIM_NOISE, k, chunk);
     mrl_rng_fill_normal(&rng, noise[k] + first, count);
   }
 }
@@ -146,10 +129,6 @@ static void context_sums(double sum[MRL_N_CONTEXT], const simulation *sim, const
   }
 }
 
-typedef struct {
-  double mean[MRL_N_CONTEXT], sd[MRL_N_CONTEXT];
-} context_moments;
-
 static void find_moments(context_moments *moments, const simulation *sim, const mrl_ctx *ctx)
 {
   const double n = (double)sim->settings->n;
@@ -165,12 +144,12 @@ static void find_moments(context_moments *moments, const simulation *sim, const 
   }
 }
 
-/* chunk_job: what does not come from the genotypes, in X and in the rest of Y. data: moments. */
-static void start_phenotypes(const simulation *sim, size_t chunk, size_t first, size_t count,
-                             const void *data)
+/* Job on a chunk: what does not come from the genotypes, in X and in the rest of Y. */
+static void start_phenotypes(const void *data, size_t chunk, size_t first, size_t count)
 {
   (void)chunk;
-  const context_moments *moments = data;
+  const simulation *sim = data;
+  const context_moments *moments = &sim->moments;
   const mrl_sim_contextual_settings *s = sim->settings;
   double *x = sim->out->x + first, *rest = sim->out->rest + first;
   const double *u = sim->out->u + first, *v = sim->out->v + first, *e = sim->out->e + first;
@@ -195,7 +174,7 @@ static void start_phenotypes(const simulation *sim, size_t chunk, size_t first, 
 static void draw_locus(const simulation *sim, size_t j, size_t chunk, size_t first, size_t count)
 {
   const mrl_sim_contextual *out = sim->out;
-  mrl_rng rng = chunk_stream(sim, MRL_RNG_SIM_GENOTYPE, j, chunk);
+  mrl_rng rng = column_stream(sim, MRL_RNG_SIM_GENOTYPE, j, chunk);
   const double q = out->maf[j];
   if (j == 0 || sim->settings->linkage == 0) {
     mrl_rng_fill_genotype(&rng, out->genotype[j] + first, q, count);
@@ -207,11 +186,11 @@ static void draw_locus(const simulation *sim, size_t j, size_t chunk, size_t fir
   mrl_rng_fill_linked(&rng, out->genotype[j] + first, out->genotype[j - 1] + first, given, count);
 }
 
-/* chunk_job: genotypes at COLUMN_BLOCK loci and their effects. data: the first locus. */
-static void draw_loci(const simulation *sim, size_t chunk, size_t first, size_t count,
-                      const void *data)
+/* Job on a chunk: genotypes at COLUMN_BLOCK loci and their effects. */
+static void draw_loci(const void *data, size_t chunk, size_t first, size_t count)
 {
-  const size_t start = *(const size_t *)data, n_snp = sim->settings->n_snp;
+  const simulation *sim = data;
+  const size_t start = sim->first_locus, n_snp = sim->settings->n_snp;
   const size_t end = n_snp - start < COLUMN_BLOCK ? n_snp : start + COLUMN_BLOCK;
   double *x = sim->out->x + first, *rest = sim->out->rest + first;
   for (size_t j = start; j < end; j++) {
@@ -241,14 +220,14 @@ static mrl_status check_finite(const double *value, size_t n)
 mrl_status mrl_sim_contextual_run(mrl_sim_contextual *out,
                                   const mrl_sim_contextual_settings *settings, const mrl_ctx *ctx)
 {
-  const simulation sim = {out, settings};
-  context_moments moments;
+  simulation sim = {.out = out, .settings = settings};
   draw_parameters(&sim);
-  each_chunk(&sim, draw_people, NULL, ctx);
-  find_moments(&moments, &sim, ctx);
-  each_chunk(&sim, start_phenotypes, &moments, ctx);
+  mrl_each_chunk(settings->n, draw_people, &sim, ctx);
+  find_moments(&sim.moments, &sim, ctx);
+  mrl_each_chunk(settings->n, start_phenotypes, &sim, ctx);
   for (size_t start = 0; start < settings->n_snp; start += COLUMN_BLOCK) {
-    each_chunk(&sim, draw_loci, &start, ctx);
+    sim.first_locus = start;
+    mrl_each_chunk(settings->n, draw_loci, &sim, ctx);
   }
   MRL_TRY(check_finite(out->x, settings->n));
   return check_finite(out->rest, settings->n);

@@ -14,7 +14,7 @@
  * correlation min(linkage, the largest that their two frequencies allow); genotypes have the same
  * one. Loci further apart are correlated by the product of the steps between them.
  *
- * Rows are drawn in chunks of MRL_SIM_CHUNK, one stream for each column and chunk: people and SNPs
+ * Rows are drawn in chunks of MRL_CHUNK_ROWS, one stream for each column and chunk: people and SNPs
  * do not change when n or n_snp grows, but for the standardisation of the context, nor with
  * threads.
  */
@@ -23,8 +23,7 @@
 
 #include "status.h"
 
-/* Rows that one stream serves. 4096 doubles of a few columns fit the second-level cache. */
-enum { MRL_SIM_CHUNK = 4096, MRL_N_CONTEXT = 10 };
+enum { MRL_N_CONTEXT = 10 };
 
 typedef struct {
   size_t n;     /* people, at least 2 */
