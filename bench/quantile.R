@@ -27,9 +27,9 @@ line <- function(n, seed, full, inner, seconds) {
 }
 writeLines(c(
   "# Quantile IV against the truth", "",
-  "Written by `bench/quantile.R`: mean squared error of the curve over the range of the exposure and",
-  "on (-3.5, 3.5), 2000 points; seconds of the whole fit on two threads. The authors report medians",
-  "of 0.08 (n = 10,000) and 0.045 (n = 100,000) over the full range.", "",
+  "Written by `bench/quantile.R`: mean squared error of the curve over the range of the exposure",
+  "and on (-3.5, 3.5), 2000 points; seconds of the whole fit on two threads. The authors report",
+  "medians of 0.08 (n = 10,000) and 0.045 (n = 100,000) over the full range.", "",
   "| n | seed | full range | (-3.5, 3.5) | seconds |", "| ---: | ---: | ---: | ---: | ---: |",
   do.call(line, rows), do.call(line, cbind(medians["n"], seed = "median", medians[-1]))
 ), file.path("bench", "quantile.md"))
