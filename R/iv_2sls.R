@@ -34,8 +34,8 @@
 #' variances (HC2 and HC3 use the leverage of the 2SLS hat matrix); with `cluster`, errors may be
 #' correlated within groups (factor G/(G-1) (n-1)/(n-k)). Tests and intervals use Student's t with
 #' n - k degrees of freedom, G - 1 with clusters. The arithmetic centres and scales all columns,
-#' factors their crossproducts (a second time, orthogonalised, where columns are nearly collinear) and
-#' refines the coefficients once with the residuals.
+#' factors their crossproducts (a second time, orthogonalised, where columns are nearly collinear)
+#' and refines the coefficients once with the residuals.
 #'
 #' @param formula A two- or three-part formula, see below. For `iv_ols()` one part will do.
 #' @param data A data.frame (or list, or environment) with the variables of `formula`.
