@@ -58,6 +58,10 @@ SEXP C_density_mode(SEXP x, SEXP weight, SEXP settings);
 SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
+SEXP C_iv_context_predict(SEXP context, SEXP params, SEXP statistics, SEXP settings);
+SEXP C_iv_context_slope(SEXP data, SEXP settings);
+SEXP C_iv_context_train(SEXP context, SEXP e, SEXP s, SEXP fold, SEXP unit, SEXP weights,
+                        SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
 SEXP C_iv_quantile_fit(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP settings);
 SEXP C_iv_quantile_predict(SEXP model, SEXP x, SEXP w, SEXP weights, SEXP settings);
