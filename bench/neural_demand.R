@@ -74,8 +74,8 @@ report_demand <- function(rows) {
     "`sim_demand()`, rho = 0.5, seeds 0 to 19: mean squared error of `predict()` on the grid of",
     "the study, 2800 points, against the structural function. The other tools' numbers are",
     "measured with their authors' trainers on data of the same law and the same seeds; the",
-    "generators of random numbers differ, so that the data sets do, too. `prices seen`: without the",
-    "prices below the 2.5 % quantile of the data. Targets:", "", verdicts, "",
+    "generators of random numbers differ, so that the data sets do, too. `prices seen`: without",
+    "the prices below the 2.5 % quantile of the data. Targets:", "", verdicts, "",
     md_table(demand_table(rows)), "",
     notes_of(rows), ""
   )
