@@ -1,0 +1,386 @@
+#' Contextual slopes: effects that vary with age, sex, BMI ...
+#'
+#' Estimates how the causal effect of an exposure depends on measured characteristics of people:
+#' \deqn{y = \mu(c) + \beta(c) x + e}
+#' with instruments for the exposure, and says of each person's slope, of the average slope and of
+#' the test that there is but one slope how sure one can be. The slope is constant unless the data
+#' say otherwise. The assumptions on the instruments are those of [iv_2sls()], within each context:
+#' given the context, instruments and confounders are independent. The context itself may be
+#' confounded with the outcome, but it must not be caused by the exposure or by the instruments.
+#'
+#' @section Instruments of a slope:
+#' Let \eqn{s} be what the instruments explain of the exposure, without covariates and context. The
+#' slopes \eqn{b_0 + f(c)'b} solve \eqn{\sum s_i r_i = 0} and \eqn{\sum s_i f(c_i) r_i = 0}, where
+#' \eqn{r} is the residual and \eqn{f} are features of the context; constant, covariates, context
+#' and what networks make of it are main effects. An exposure that was shrunk is thus an instrument
+#' and not a regressor, and its scale does not matter. Against the bias of many or weak
+#' instruments, \eqn{s} is that of Fuller's limited-information estimator, which is near two-stage
+#' least squares where instruments are strong; `fuller = 0` is two-stage least squares.
+#' `stage1 = "lasso"` takes the instruments that a LASSO selects (all steps with Fuller's correction;
+#' `refit = FALSE`: its shrunken fit); `"contextual"` lets the instruments' strength vary with the
+#' context, by a common factor, in the same way as slopes; `"none"` is the regression without
+#' instruments.
+#'
+#' @section Encoders:
+#' `"linear"`: \eqn{f(c) = c}. `"mlp"`: \eqn{c} and what a network of all context variables adds;
+#' `"additive"`: \eqn{c} and what a network of each variable by itself adds (the variables share its
+#' hidden layers); `"archetypes"`: a network's shares in `archetypes` kinds of people, each with a
+#' slope of its own. Networks are trained on the residuals of the linear fit, one on the rows outside
+#' each of `n_folds` folds, so that what it says of the rows of its fold can be weighed honestly: it
+#' is one more feature in \eqn{f}. New people get the mean over the networks.
+#'
+#' @section How much heterogeneity:
+#' The features' coefficients have normal priors of mean 0, with a variance for each term of the
+#' context and for each network, chosen by marginal likelihood: a term enters only if twice the log
+#' likelihood grows by more than log(n). So the slope is exactly constant where there is no evidence,
+#' and coefficients are shrunk where there is little. `shrink = FALSE` leaves all features in without
+#' priors; with the linear encoder that is two-stage least squares with all interactions.
+#'
+#' @section Inference:
+#' The average slope (`coef()`, `tidy()`) has a standard error that is robust to unequal variances
+#' and, with `cluster`, to correlation within groups, and that counts the spread of slopes among
+#' people drawn. Where the variance of \eqn{s} depends on the context, its moment is divided by it,
+#' so that errors in the slopes' shape do not enter (Neyman orthogonality). Slopes of people
+#' ([context_effects()]) have the posterior covariance of the closed form, the features taken as
+#' given. With `n_boot` both come from bootstrap replicates of all steps; `cluster` is drawn as a
+#' whole.
+#'
+#' [heterogeneity_test()] is a score test: the residuals at a constant slope against \eqn{s} times
+#' the context and its squares, the same functions being main effects. It has its size whatever the
+#' main effects; permuting rows of the context would not.
+#'
+#' @section Logit link:
+#' With a binary outcome and `link = "logit"` slopes are log odds ratios per unit of the exposure
+#' that the instruments predict (two-stage predictor substitution). They are smaller than those of
+#' the exposure itself where unmeasured causes of the outcome are strong.
+#'
+#' @inheritParams iv_2sls
+#' @inheritSection iv_2sls Formulas
+#' @inheritSection iv_2sls Missing values
+#' @param context Effect modifiers: a one-sided formula (factors, splines, interactions are
+#'   possible) with variables of `data`, or a matrix or data.frame. No value may be missing.
+#' @param y,x,z,w Instead of a formula: outcome (n), one exposure, instruments and covariates (n
+#'   rows each; vector, matrix or data.frame).
+#' @param stage1 What predicts the exposure, see below.
+#' @param stage2 `"contextual"`, or `"constant"` for one slope (with the context as main effects).
+#' @param encoder What is learnt from the context, see below.
+#' @param link `"identity"`, or `"logit"` for an outcome that is 0 or 1.
+#' @param archetypes Their number.
+#' @param shrink Choose how much heterogeneity enters (see below), or take it all?
+#' @param fuller Fuller's constant: 4 aims at a small mean squared error, 1 at little bias, 0 is two-
+#'   stage least squares.
+#' @param refit After a LASSO, estimate with the selected instruments (`TRUE`) or with the shrunken
+#'   fit as the only one?
+#' @param n_folds Number of folds for which networks are trained.
+#' @param penalty Penalties on what networks say: numbers named `slope_l1`, `slope_l2`, `offset_l1`,
+#'   `offset_l2`; by default 0.
+#' @param control Settings of the networks, from `context_control()`: [nn_control()] with other
+#'   defaults. Networks have the layers of the outcome network.
+#' @param n_boot Number of bootstrap replicates; 0 for intervals in closed form.
+#' @param seed Of folds, initial weights, order of rows and replicates: NULL draws one from R's
+#'   generator, a whole number is used as it is.
+#' @param model Keep exposure, covariates and context?
+#' @param hidden Units of the hidden layers, `c(8, 8, 8)` for the small network of the study.
+#' @param ... Other settings of [nn_control()].
+#' @return A list of class `c("iv_contextual", "iv_fit")` of plain numbers: `coefficients`, the
+#'   average slope under the exposure's name; `slopes`, one per row; `slope_coefficients` (data.frame
+#'   `feature, term, estimate, std.error, prior.sd`; features are standardised, a prior.sd of 0 left
+#'   them out); `tests`, see [heterogeneity_test()]; `constant`, estimate and standard error of a
+#'   constant slope; `kappa` of Fuller's estimator; `diagnostics` (those of two-stage least squares
+#'   with the context as covariates, robust, and the test of heterogeneity); `context`, how columns
+#'   were made; `estimate`, coefficients and networks; with `n_boot` `boot`. Read it with
+#'   [context_effects()], [effect_of_context()], [heterogeneity_test()], `plot()`, [effect_curve()],
+#'   [ate()], [cate()], [average_derivative()], `predict()`, `tidy()`, `glance()`, `augment()`,
+#'   [training_history()].
+#' @references
+#' Talluri, N. (2025). contextualized-mr. <https://github.com/ntalluri/contextualized-mr>
+#' Fuller, W. A. (1977), Econometrica 45:939. Morris, C. N. (1983), J. Am. Stat. Assoc. 78:47
+#' (empirical Bayes). Chernozhukov et al. (2018), Econom. J. 21:C1 (orthogonal moments).
+#' @examples
+#' sim <- sim_contextual(n = 2000, L = 10, pi_scale = 0.3, seed = 1,
+#'   beta = function(context) 0.3 + 0.2 * context$bmi)
+#' z <- as.matrix(sim[truth(sim)$instruments])
+#' fit <- iv_contextual(Y ~ X | z, data = sim, context = ~ age + sex + bmi, seed = 1)
+#' fit
+#' head(context_effects(fit))
+#' plot(fit, variables = "bmi")
+#' @export
+iv_contextual <- function(formula = NULL, data = NULL, context = NULL, subset = NULL,
+                          weights = NULL, na.action = NULL, cluster = NULL,
+                          na_genotype = c("impute", "drop", "error"), y = NULL, x = NULL, z = NULL,
+                          w = NULL, stage1 = c("ols", "lasso", "contextual", "none"),
+                          stage2 = c("contextual", "constant"),
+                          encoder = c("mlp", "linear", "additive", "archetypes"),
+                          link = c("identity", "logit"), archetypes = 3, shrink = TRUE,
+                          fuller = 4, refit = TRUE, n_folds = 3, penalty = NULL,
+                          control = context_control(), n_boot = 0, seed = NULL, model = TRUE,
+                          n_threads = mrl_threads()) {
+  call <- match.call()
+  how <- list(
+    stage1 = check_choice(stage1, c("ols", "lasso", "contextual", "none")),
+    stage2 = check_choice(stage2, c("contextual", "constant")),
+    encoder = check_choice(encoder, c("mlp", "linear", "additive", "archetypes")),
+    link = check_choice(link, c("identity", "logit")),
+    archetypes = check_count(archetypes, min = 2, max = 100), shrink = check_flag(shrink),
+    fuller = check_number(fuller, min = 0), refit = check_flag(refit),
+    n_folds = check_count(n_folds, min = 2, max = 50), penalty = check_context_penalty(penalty),
+    control = check_control(control), n_boot = check_count(n_boot, min = 0),
+    seed = resolve_seed(seed), n_threads = check_threads(n_threads)
+  )
+  check_flag(model)
+  frame <- iv_frame(call, parent.frame(), list(y = y, x = x, z = z, w = w),
+    if (how$stage1 == "none") "none" else "required",
+    na_genotype = if (missing(na_genotype)) "impute" else na_genotype
+  )
+  check_contextual_frame(frame, how)
+  design <- read_context(call, parent.frame(), context, frame)
+  design$bends <- find_bends(design)
+  if (how$stage1 != "none") {
+    check_context_instruments(design, frame, how$n_threads)
+  }
+  problem <- contextual_problem(frame, design, how)
+  estimate <- contextual_estimate(problem)
+  new_contextual_fit(estimate, problem, frame, design, call, model)
+}
+
+#' @rdname iv_contextual
+#' @export
+context_control <- function(hidden = c(25, 25, 25), ...) {
+  given <- list(hidden = hidden, ...)
+  base <- list(activation = "softplus", batch_norm = FALSE, epochs = 60, batch_size = 250,
+    learning_rate = 5e-3, weight_decay = 1e-3, patience = 15, validation = 0.2)
+  do.call(nn_control, utils::modifyList(base, given))
+}
+
+check_context_penalty <- function(penalty) {
+  names <- c("slope_l1", "slope_l2", "offset_l1", "offset_l2")
+  out <- stats::setNames(rep(0, 4), names)
+  if (is.null(penalty)) {
+    return(out)
+  }
+  if (!is.numeric(penalty) || is.null(names(penalty)) || !all(names(penalty) %in% names) ||
+    any(!is.finite(penalty)) || any(penalty < 0)) {
+    stop_argument("penalty", paste("must be numbers, at least 0, named among", shorten(names)),
+      describe(penalty))
+  }
+  out[names(penalty)] <- penalty
+  out
+}
+
+check_contextual_frame <- function(frame, how) {
+  if (ncol(frame$x) != 1L) {
+    stop_mrl("argument", "iv_contextual() takes one exposure; got ", ncol(frame$x), ": ",
+      shorten(colnames(frame$x)), ".")
+  }
+  if (!frame$intercept) {
+    stop_mrl("formula", "iv_contextual() needs a constant: leave out + 0.")
+  }
+  if (max(frame$x) == min(frame$x)) {
+    stop_mrl("collinear", "The exposure `", colnames(frame$x), "` is constant.")
+  }
+  if (how$link == "logit" && !all(frame$y %in% c(0, 1))) {
+    stop_mrl("data", "With `link = \"logit\"` the outcome `", frame$outcome,
+      "` must be 0 or 1; got ", format(frame$y[!frame$y %in% c(0, 1)][1]), ".")
+  }
+}
+
+contextual_problem <- function(frame, design, how) {
+  n <- length(frame$y)
+  unit <- if (is.null(frame$cluster)) seq_len(n) else frame$cluster
+  n_units <- max(unit)
+  n_columns <- ncol(frame$w) + 2L * length(design$group) + length(design$bends) + 2L +
+    length(frame$z_names)
+  if (n <= n_columns || n_units < max(how$n_folds, 3L)) {
+    stop_mrl("data", "There are too few rows (", n, ") for ", n_columns, " columns: covariates, ",
+      "context, its squares, slopes and instruments.")
+  }
+  fold <- lasso_folds(n_units, how$n_folds, seed = how$seed)
+  list(
+    y = frame$y, x = frame$x[, 1], w = structure(as.double(frame$w), dim = dim(frame$w)),
+    z = if (how$stage1 == "none") list() else frame$z, n_instruments = length(frame$z_names),
+    weights = frame$weights, cluster = frame$cluster, context = design$columns,
+    group = design$group, term_names = design$term_names,
+    dictionary = context_dictionary(design), unit = as.integer(unit), n_units = n_units,
+    fold = as.integer(fold[unit]),
+    lasso_fold = if (how$stage1 == "lasso") {
+      as.integer(lasso_folds(n_units, min(10L, n_units), seed = how$seed)[unit])
+    }, how = how
+  )
+}
+
+# The intercept of the outcome at exposure 0 as a function of main effects q, given the slopes.
+intercept_coefficients <- function(estimate, problem, slope) {
+  if (problem$how$link == "logit") {
+    return(estimate$fit$mu)
+  }
+  settings <- list(vcov = "iid", n_cluster = 0L, ols = TRUE, intercept = TRUE, z_keep = NULL,
+    n_threads = problem$how$n_threads, isa = isa_setting())
+  out <- .Call(C_iv_linear, problem$y - slope * problem$x, estimate$q, NULL, NULL, problem$weights,
+    NULL, settings)
+  check_status(out$status, "fitting the intercepts")
+  coef <- out$value$coef
+  replace(coef, is.na(coef), 0)
+}
+
+# Of linear two-stage least squares with the context as covariates, and of the slopes.
+contextual_diagnostics <- function(estimate, problem, frame, call) {
+  linear <- empty_diagnostics()
+  if (problem$how$stage1 != "none") {
+    with_context <- frame
+    with_context$w <- cbind(frame$w, problem$context)
+    colnames(with_context$w) <- make.unique(c(colnames(frame$w),
+      paste0("context", seq_len(ncol(problem$context)))))
+    if (!is.null(estimate$selected)) {
+      with_context$z_keep <- estimate$selected
+      with_context$z_names <- frame$z_names[estimate$selected]
+    }
+    vcov <- if (is.null(frame$cluster)) "HC1" else "cluster"
+    linear <- tryCatch(
+      suppressMessages(
+        fit_linear(with_context, vcov, "2SLS", "iv_2sls", call, FALSE,
+          problem$how$n_threads)$diagnostics,
+        classes = "mrlearn_message_collinear"
+      ),
+      mrlearn_error = function(e) empty_diagnostics()
+    )
+  }
+  test <- estimate$test[1, ]
+  rbind(linear, data.frame(diagnostic = "Heterogeneity", df1 = test$df, df2 = NA_real_,
+    statistic = test$statistic, p.value = test$p.value, critical = NA_real_))
+}
+
+# What each feature of the slope contributes.
+slope_coefficients <- function(estimate, problem, design) {
+  fit <- estimate$fit
+  p <- length(fit$coef) - 1L
+  nets <- estimate$nets
+  term <- design$term_names[problem$group]
+  names <- design$names
+  if (!is.null(nets)) {
+    linear <- seq_len(nets$linear)
+    of_net <- if (problem$how$encoder == "additive") {
+      design$names[nets$kept]
+    } else {
+      rep("context", length(nets$kept))
+    }
+    term <- c(term[linear], of_net)
+    names <- c(names[linear], if (length(nets$kept)) paste0("network(", of_net, ")"))
+  }
+  data.frame(feature = names[seq_len(p)], term = term[seq_len(p)], estimate = fit$coef[-1],
+    std.error = sqrt(pmax(diag(fit$vcov)[-1], 0)),
+    prior.sd = sqrt(fit$variance[estimate$group]))
+}
+
+# What is kept of an estimate to predict from.
+light_estimate <- function(estimate, intercept = NULL) {
+  list(fit = estimate$fit[c("coef", "vcov", "center")], nets = estimate$nets,
+    intercept = intercept)
+}
+
+tell_training <- function(nets) {
+  if (is.null(nets)) {
+    return(invisible())
+  }
+  diverged <- sum(nets$stop == 3L)
+  if (diverged) {
+    warn_mrl("diverged", "The training of ", diverged, " of ", length(nets$stop), " networks ",
+      "diverged: their last finite weights are used. Lower `learning_rate`.")
+  }
+}
+
+contextual_history <- function(nets, how) {
+  if (is.null(nets)) {
+    return(NULL)
+  }
+  tables <- lapply(seq_along(nets$epochs), function(m) {
+    done <- seq_len(nets$epochs[m])
+    values <- matrix(nets$history[, m], nrow = 3)[, done, drop = FALSE]
+    data.frame(stage = rep(if (m > how$n_folds) "all rows" else paste("fold", m), length(done)),
+      epoch = done, train = values[1, ], validation = values[2, ], learning_rate = values[3, ])
+  })
+  out <- do.call(rbind, tables)
+  out$validation[is.nan(out$validation)] <- NA_real_
+  out
+}
+
+contextual_labels <- c(none = "no instruments", ols = "least squares", lasso = "LASSO",
+  contextual = "least squares, strength by context")
+
+new_contextual_fit <- function(estimate, problem, frame, design, call, model) {
+  how <- problem$how
+  if (isTRUE(estimate$none_selected)) {
+    warn_mrl("nothing_selected", "The LASSO selected no instrument at the penalty of least error; ",
+      "the first to enter are used. The instruments may be too weak.")
+  }
+  tell_training(estimate$nets)
+  exposure <- colnames(frame$x)
+  slopes <- slope_table(estimate, problem$context, how)
+  intercept <- intercept_coefficients(estimate, problem, slopes$estimate)
+  told <- slope_features(estimate, problem$context, how)
+  at <- drop(cbind(1, problem$w, problem$context, told$offset) %*% intercept)
+  fitted <- if (how$link == "logit") {
+    stats::plogis(estimate$fit$eta)
+  } else {
+    at + slopes$estimate * problem$x
+  }
+  numbers <- estimate$fit$numbers
+  weights <- if (is.null(frame$weights)) rep(1, length(fitted)) else frame$weights
+  n <- length(frame$y)
+  keep <- c("terms", "formula", "contrasts", "xlevels", "center", "scale", "names", "group",
+    "term_names")
+  fit <- list(
+    coefficients = stats::setNames(estimate$fit$coef[1], exposure),
+    vcov = matrix(numbers[["se_average"]]^2, 1, 1, dimnames = list(exposure, exposure)),
+    residuals = name_rows(frame$y - fitted, frame$row_names),
+    fitted.values = name_rows(fitted, frame$row_names),
+    slopes = slopes$estimate, slope_coefficients = slope_coefficients(estimate, problem, design),
+    tests = estimate$test,
+    constant = c(estimate = numbers[["b_null"]], std.error = numbers[["se_null"]]),
+    diagnostics = contextual_diagnostics(estimate, problem, frame, call),
+    estimate = light_estimate(estimate, intercept), kappa = estimate$stage$kappa,
+    history = contextual_history(estimate$nets, how),
+    context = c(design[keep], list(data = if (model) design$data,
+      columns = if (model) design$columns)),
+    w_mean = if (ncol(problem$w)) colSums(problem$w * weights) / sum(weights) else numeric(),
+    x_mean = sum(weights * problem$x) / sum(weights),
+    x_mean_slope = sum(weights * slopes$estimate * problem$x) / sum(weights), x_range = range(problem$x),
+    sigma = sqrt(sum(weights * (frame$y - fitted)^2) / sum(weights)),
+    df.residual = n - length(estimate$fit$coef) - ncol(estimate$q) - 1,
+    df_test = if (is.null(frame$cluster)) {
+      n - length(estimate$fit$coef) - ncol(estimate$q) - 1
+    } else {
+      frame$n_cluster - 1
+    },
+    nobs = n, estimator = "Contextual slopes", encoder = how$encoder, stage1 = how$stage1,
+    stage2 = how$stage2, link = how$link,
+    vcov_type = if (is.null(frame$cluster)) "HC1" else "cluster",
+    outcome = frame$outcome, exposures = exposure, covariates = colnames(frame$w),
+    n_instruments = if (how$stage1 != "none") {
+      if (is.null(estimate$selected)) length(frame$z_names) else length(estimate$selected)
+    },
+    instruments = if (how$stage1 != "none") {
+      if (is.null(estimate$selected)) frame$z_names else frame$z_names[estimate$selected]
+    },
+    intercept = TRUE, how = how, seed = how$seed, control = how$control,
+    weights = frame$weights, cluster = frame$cluster_name,
+    n_cluster = if (!is.null(frame$cluster)) frame$n_cluster,
+    dropped = list(rows = frame$dropped$text), na.action = na_record(frame$dropped),
+    imputed = frame$imputed, design = frame$design, model = if (model) frame$model,
+    formula = frame$formula, call = call, isa = isa_used()
+  )
+  fit <- structure(fit, class = c("iv_contextual", "iv_fit"))
+  if (how$n_boot > 0L) {
+    fit$boot <- contextual_bootstrap(problem, how$n_boot)
+    fit$vcov[] <- stats::var(fit$boot$average, na.rm = TRUE)
+  }
+  fit
+}
+
+#' @export
+training_history.iv_contextual <- function(fit, ...) {
+  check_no_dots(...)
+  if (is.null(fit$history)) {
+    stop_argument("fit", "must have an encoder that is trained", paste(fit$encoder, "encoder"))
+  }
+  fit$history
+}

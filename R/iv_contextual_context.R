@@ -1,0 +1,241 @@
+# The context of iv_contextual(): from a formula or a matrix to standardised columns, also of new
+# people.
+
+# A list: `columns` (n, p) standardised, without collinear ones; `group` (p) and `terms` (names): to
+# which term of the formula each column belongs; `data`, the variables; and what new rows need.
+read_context <- function(call, env, context, frame) {
+  if (is.null(context)) {
+    stop_mrl("argument", "`context` is missing: give effect modifiers, as in ",
+      "context = ~ age + sex.")
+  }
+  raw <- if (inherits(context, "formula")) {
+    context_variables(call, env, context)
+  } else {
+    context_matrix(call, env, context)
+  }
+  formula <- raw$formula
+  variables <- raw$data
+  if (length(frame$dropped$rows)) {
+    variables <- variables[-frame$dropped$rows, , drop = FALSE]
+  }
+  if (nrow(variables) != length(frame$y)) {
+    stop_argument("context", paste("must have as many rows as the data,", length(frame$y)),
+      paste(nrow(variables), "rows"))
+  }
+  check_context_variables(variables, frame)
+  design <- context_design(formula, variables)
+  design$data <- variables
+  design$weights <- frame$weights
+  design
+}
+
+context_variables <- function(call, env, context) {
+  if (length(context) != 2L) {
+    stop_argument("context", "must be a one-sided formula such as ~ age + sex, or a matrix",
+      deparse1(context))
+  }
+  vars <- all.vars(context)
+  if (!length(vars)) {
+    stop_argument("context", "must name at least one variable", deparse1(context))
+  }
+  call$weights <- call$cluster <- NULL
+  plain <- stats::reformulate(quote_name(vars), env = environment(context))
+  data <- as_plain_frame(model_variables(call, plain, env))
+  list(formula = context, data = data)
+}
+
+context_matrix <- function(call, env, context) {
+  if (is.data.frame(context)) {
+    data <- as.data.frame(context)
+  } else {
+    data <- numeric_columns(context, "context", NROW(context))
+    names(data) <- make.names(names(data), unique = TRUE)
+    data <- as.data.frame(data)
+  }
+  if (ncol(data) == 0L) {
+    stop_argument("context", "must have at least one column", describe(context))
+  }
+  if (!is.null(call$subset)) {
+    rows <- eval(call$subset, eval(call$data, env), env)
+    data <- data[if (is.logical(rows)) rows & !is.na(rows) else rows, , drop = FALSE]
+  }
+  list(formula = stats::reformulate(quote_name(names(data)), env = baseenv()), data = data)
+}
+
+check_context_variables <- function(variables, frame) {
+  for (name in names(variables)) {
+    v <- variables[[name]]
+    if (!(is.numeric(v) || is.logical(v) || is.factor(v) || is.character(v))) {
+      stop_argument("context", paste0("must have numeric, logical or character variables or ",
+        "factors only"), paste0("`", name, "`, ", describe(v)))
+    }
+    if (anyNA(v) || is.numeric(v) && !all_finite(v)) {
+      stop_argument("context", "must have no missing or infinite values",
+        paste0(count_bad(v), " in `", name, "`"), what = "data")
+    }
+    if (length(unique(if (is.matrix(v)) as.vector(v) else v)) < 2L) {
+      stop_argument("context", "must vary", paste0("`", name, "`, which is constant"),
+        what = "data")
+    }
+  }
+  at <- intersect(names(variables), all.vars(stats::reformulate(frame$design$exposure_terms)))
+  if (length(at)) {
+    stop_argument("context", "must not have the exposure: slopes that depend on it are curves",
+      paste0("`", at[1], "`"))
+  }
+}
+
+count_bad <- function(v) {
+  if (is.numeric(v)) count_not_finite(v) else paste(sum(is.na(v)), "NA")
+}
+
+# The columns of a formula over variables, standardised, and how they were made.
+context_design <- function(formula, variables) {
+  terms <- stats::terms(formula, data = variables)
+  if (!is.null(attr(terms, "offset"))) {
+    stop_argument("context", "must have no offset", deparse1(formula))
+  }
+  attr(terms, "intercept") <- 1L
+  frame <- tryCatch(stats::model.frame(terms, variables, na.action = stats::na.pass),
+    error = function(e) {
+      stop_mrl("formula", "The variables of `context` cannot be put together: ",
+        conditionMessage(e), ".")
+    }
+  )
+  terms <- attr(frame, "terms")
+  full <- stats::model.matrix(terms, frame)
+  design <- list(
+    terms = with_environment(terms, slim_environment(terms)), formula = formula,
+    contrasts = attr(full, "contrasts"), xlevels = stats::.getXlevels(terms, frame)
+  )
+  group <- attr(full, "assign")[attr(full, "assign") > 0L]
+  columns <- full[, attr(full, "assign") > 0L, drop = FALSE]
+  if (!all_finite(columns)) {
+    stop_argument("context", "must be finite", count_not_finite(columns), what = "data")
+  }
+  standardise_context(design, columns, group, attr(terms, "term.labels"))
+}
+
+standardise_context <- function(design, columns, group, labels) {
+  design$center <- colMeans(columns)
+  centred <- sweep(columns, 2, design$center)
+  design$scale <- sqrt(colMeans(centred^2))
+  flat <- design$scale <= 1e-10 * abs(design$center)
+  centred <- sweep(centred, 2, ifelse(flat, 1, design$scale), "/")
+  # The share of a column's variance that those before it leave, as in the factor of the core.
+  decomposed <- qr(centred, tol = 1e-7)
+  keep <- sort(decomposed$pivot[seq_len(decomposed$rank)])
+  keep <- keep[!flat[keep]]
+  gone <- setdiff(seq_along(group), keep)
+  if (length(gone)) {
+    inform_mrl("collinear", "Collinear and left out: context ", shorten(colnames(columns)[gone]),
+      ".")
+  }
+  if (!length(keep)) {
+    stop_argument("context", "must have a column that varies", "none", what = "data")
+  }
+  design$names <- colnames(columns)[keep]
+  design$all_names <- colnames(columns)
+  design$center <- design$center[keep]
+  design$scale <- design$scale[keep]
+  design$group <- match(group[keep], unique(group[keep]))
+  design$term_names <- labels[unique(group[keep])]
+  design$columns <- structure(as.double(centred[, keep]), dim = c(nrow(columns), length(keep)))
+  design
+}
+
+# The standardised columns of new people.
+context_rows <- function(design, newdata) {
+  if (!is.data.frame(newdata)) {
+    if (is.null(dim(newdata)) || is.null(colnames(newdata))) {
+      stop_argument("newdata", "must be a data.frame", describe(newdata))
+    }
+    newdata <- as.data.frame(newdata)
+  }
+  if (nrow(newdata) == 0L) {
+    stop_argument("newdata", "must have at least one row", "none")
+  }
+  missing <- setdiff(all.vars(design$formula), names(newdata))
+  if (length(missing)) {
+    stop_argument("newdata", paste("must have", shorten(all.vars(design$formula))),
+      paste("none named", shorten(missing)))
+  }
+  for (name in all.vars(design$formula)) {
+    check_new_variable(newdata[[name]], name, design$xlevels[[name]])
+  }
+  frame <- tryCatch(
+    stats::model.frame(design$terms, newdata, na.action = stats::na.pass, xlev = design$xlevels),
+    error = function(e) {
+      stop_mrl("data", "`newdata` does not fit the context: ", conditionMessage(e), ".")
+    }
+  )
+  full <- stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
+  columns <- full[, design$names, drop = FALSE]
+  check_newdata_finite(columns)
+  columns <- sweep(sweep(columns, 2, design$center), 2, design$scale, "/")
+  structure(as.double(columns), dim = dim(columns))
+}
+
+check_new_variable <- function(v, name, levels) {
+  if (anyNA(v)) {
+    stop_argument("newdata", "must have no missing values", paste(sum(is.na(v)), "NA in", name),
+      what = "data")
+  }
+  unseen <- if (!is.null(levels)) setdiff(as.character(unique(v)), levels)
+  if (length(unseen)) {
+    stop_argument("newdata", paste0("must have levels of `", name, "` that the fit has seen (",
+      shorten(levels), ")"), shorten(unseen), what = "data")
+  }
+}
+
+# A context that instruments determine moderates its own instruments: slopes cannot be told from
+# their direct effects.
+check_context_instruments <- function(design, frame, n_threads) {
+  for (j in seq_along(design$names)) {
+    column <- design$columns[, j]
+    left <- regression_residuals(column, frame$z, frame$weights, n_threads)
+    if (mean(left^2) < 1e-8 || is_code_of(column, frame$z)) {
+      stop_argument("context", "must not be a function of the instruments",
+        paste0("`", design$names[j], "`"), what = "collinear")
+    }
+  }
+}
+
+# Is a column with few values the same wherever an instrument is?
+is_code_of <- function(column, z) {
+  if (length(unique(column)) > 10L) {
+    return(FALSE)
+  }
+  few <- seq_len(min(500L, length(column)))
+  code_of <- function(rows, v) {
+    first <- match(v[rows], v[rows])
+    all(column[rows][first] == column[rows]) && length(unique(first)) < length(rows) / 2
+  }
+  for (v in split_columns(z)) {
+    if (code_of(few, v) && code_of(seq_along(column), v)) {
+      return(TRUE)
+    }
+  }
+  FALSE
+}
+
+# Linear terms and, for columns with more than two values, squares, orthogonal to the linear ones:
+# what heterogeneity is looked for in. group: as the context's.
+context_dictionary <- function(design, columns = design$columns) {
+  bends <- design$bends
+  squares <- columns[, bends, drop = FALSE]^2
+  list(columns = cbind(columns, squares), group = c(design$group, design$group[bends]))
+}
+
+# Which columns have a square that the columns do not span.
+find_bends <- function(design) {
+  several <- which(apply(design$columns, 2, function(v) length(unique(v)) > 2L))
+  if (length(several) && nrow(design$columns) > 4L * ncol(design$columns) + 4L) {
+    base <- cbind(1, design$columns)
+    squares <- design$columns[, several, drop = FALSE]^2
+    decomposed <- qr(cbind(base, squares), tol = 1e-7)
+    kept <- decomposed$pivot[seq_len(decomposed$rank)] - ncol(base)
+    return(several[sort(kept[kept > 0L])])
+  }
+  integer()
+}
