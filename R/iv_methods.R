@@ -16,13 +16,14 @@
 #' @export
 iv_methods <- function() {
   data.frame(
-    method = c("ols", "2sls", "lasso", "quantile"),
-    fun = c("iv_ols", "iv_2sls", "iv_lasso", "iv_quantile"),
+    method = c("ols", "2sls", "lasso", "contextual", "quantile"),
+    fun = c("iv_ols", "iv_2sls", "iv_lasso", "iv_contextual", "iv_quantile"),
     label = c("OLS (no instruments)", "two-stage least squares", "2SLS with a lasso first stage",
-      "Quantile IV"),
+      "contextual slopes", "Quantile IV"),
     first_stage = c("none", "least squares", "lasso, cross-validated",
-      "network of conditional quantiles"),
+      "least squares, lasso or by context", "network of conditional quantiles"),
     controls = c("vcov", "vcov", "vcov, nfolds, foldid, lambda, refit",
+      "context, stage1, encoder, shrink, control, n_boot",
       "control, n_quantiles, nodes, non_crossing")
   )
 }

@@ -23,6 +23,15 @@ calls <- alist(
   ),
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
+  C_iv_context_predict = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "archetypes",
+    archetypes = 2, n_folds = 2, control = context_control(2, epochs = 2), n_boot = 2, seed = 1
+  ),
+  C_iv_context_slope = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "linear",
+    cluster = ~family
+  ),
+  C_iv_context_train = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "additive",
+    n_folds = 2, control = context_control(2, epochs = 2, batch_norm = TRUE), seed = 1
+  ),
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
   C_iv_quantile_fit = suppressWarnings(iv_quantile(y ~ x + w | z + w, toy,
     n_quantiles = 2, control = nn_control(hidden = 2, epochs = 2, batch_norm = TRUE)
@@ -42,6 +51,10 @@ calls <- alist(
     mr_keep = rep(c(TRUE, FALSE), 12), beta.exposure = toy$x, se.exposure = 0.1,
     beta.outcome = toy$y, se.outcome = 0.1
   ))),
+  C_mvmr_diagnose = mv_diagnose(lipid_chd),
+  C_mvmr_estimate = mv_estimate(lipid_chd, mv_methods()$name, n = 1000, n_boot = 3, num_pert = 2,
+    K_vec = 0:2, random_start = 1, seed = 1
+  ),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
   C_sim_demand = sim_demand(n = 12, seed = 1),
