@@ -71,6 +71,8 @@ SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SE
 SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
 SEXP C_mr_estimate(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mr_frame(SEXP keys, SEXP keep, SEXP effects);
+SEXP C_mvmr_diagnose(SEXP effects);
+SEXP C_mvmr_estimate(SEXP effects, SEXP settings);
 SEXP C_rng_draw(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
 SEXP C_sim_demand(SEXP settings);
