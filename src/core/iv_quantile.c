@@ -1,29 +1,8 @@
 #include "iv_quantile.h"
 
-#include "prob.h"
 #include "rng.h"
 
 #include <math.h>
-
-/* A normal distribution function to go with mrl_normal_quantile(). */
-static double normal_below(double z)
-{
-  return 0.5 * erfc(-z / sqrt(2));
-}
-
-void mrl_quantile_nodes(double *tau, double *normal, size_t q, int matched)
-{
-  double v = 0;
-  for (size_t k = 0; k < q; k++) {
-    tau[k] = (2 * (double)k + 1) / (2 * (double)q);
-    normal[k] = 2 * k + 1 == q ? 0 : mrl_normal_quantile(tau[k]);
-    v += normal[k] * normal[k] / (double)q;
-  }
-  for (size_t k = 0; matched && q > 1 && k < q; k++) {
-    normal[k] /= sqrt(v);
-    tau[k] = normal_below(normal[k]);
-  }
-}
 
 static int data_ok(const mrl_ivq_data *data, const mrl_ivq_settings *s)
 {

@@ -21,11 +21,10 @@
 #ifndef MRL_IV_QUANTILE_H
 #define MRL_IV_QUANTILE_H
 
+#include "iv_law.h"
 #include "loss.h"
 #include "mlp.h"
 #include "train.h"
-
-enum { MRL_QUANTILES_MOST = 200 };
 
 /* Columns of the data, (n) each. */
 typedef struct {
@@ -46,9 +45,6 @@ typedef struct {
   uint64_t seed;
   mrl_isa isa;
 } mrl_ivq_settings;
-
-/* Levels tau (q) and their normal quantiles (q). One quantile is the median either way. */
-void mrl_quantile_nodes(double *tau, double *normal, size_t q, int matched);
 
 /* Both nets, over an arena of their own: what follows needs them carved. */
 typedef struct {

@@ -20,27 +20,46 @@ static size_t add_hidden(mrl_layer *layers, size_t at, const mrl_mlp *mlp, size_
   return at;
 }
 
+/* The hidden layers; returns how many layers they are, 0 with *status set if they are bad. */
+static size_t hidden_layers(mrl_layer *layers, const mrl_mlp *mlp, mrl_status *status)
+{
+  size_t n = 0;
+  *status = mlp->n_hidden > MRL_MLP_MOST ? MRL_BAD_ARGUMENT : MRL_OK;
+  for (size_t i = 0; *status == MRL_OK && i < mlp->n_hidden; i++) {
+    if (mlp->hidden[i] < 1) {
+      *status = MRL_BAD_ARGUMENT;
+    } else {
+      n = add_hidden(layers, n, mlp, (size_t)mlp->hidden[i]);
+    }
+  }
+  return n;
+}
+
 mrl_status mrl_mlp_carve(mrl_net *net, mrl_arena *arena, const mrl_mlp *mlp, size_t n_inputs,
                          size_t n_outputs, mrl_activation last)
 {
   const mrl_layer output = {.kind = MRL_LAYER_DENSE, .units = n_outputs};
   const mrl_layer activation = {.kind = MRL_LAYER_ACTIVATION, .activation = last};
   mrl_layer layers[MRL_MLP_LAYERS];
-  size_t n = 0;
-  if (mlp->n_hidden > MRL_MLP_MOST) {
-    return MRL_BAD_ARGUMENT;
-  }
-  for (size_t i = 0; i < mlp->n_hidden; i++) {
-    if (mlp->hidden[i] < 1) {
-      return MRL_BAD_ARGUMENT;
-    }
-    n = add_hidden(layers, n, mlp, (size_t)mlp->hidden[i]);
-  }
+  mrl_status status;
+  size_t n = hidden_layers(layers, mlp, &status);
+  MRL_TRY(status);
   layers[n++] = output;
   if (last != MRL_IDENTITY) {
     layers[n++] = activation;
   }
   return mrl_net_carve(net, arena, layers, n, n_inputs);
+}
+
+mrl_status mrl_mlp_trunk_carve(mrl_net *trunk, mrl_arena *arena, const mrl_mlp *mlp,
+                               size_t n_inputs)
+{
+  mrl_layer layers[MRL_MLP_LAYERS];
+  mrl_status status;
+  const size_t n = hidden_layers(layers, mlp, &status);
+  MRL_TRY(status);
+  return n > 0 ? mrl_net_carve(trunk, arena, layers, n, n_inputs)
+               : mrl_mlp_carve(trunk, arena, mlp, n_inputs, 1, MRL_IDENTITY);
 }
 
 /* In two passes: the mean first, so that a large one does no harm. */

@@ -25,6 +25,14 @@ typedef struct {
 mrl_status mrl_mlp_carve(mrl_net *net, mrl_arena *arena, const mrl_mlp *mlp, size_t n_inputs,
                          size_t n_outputs, mrl_activation last);
 
+/*
+ * The trunk: the net up to its last hidden layer. Its parameters and statistics are the first ones
+ * of those of the whole net, so it takes theirs. Without hidden layers it is a linear net of one
+ * output that counts as no feature (mlp_basis.h).
+ */
+mrl_status mrl_mlp_trunk_carve(mrl_net *trunk, mrl_arena *arena, const mrl_mlp *mlp,
+                               size_t n_inputs);
+
 /* How a column is standardised: (value - mean) / sd; sd 1 where it is constant. */
 typedef struct {
   double mean, sd;

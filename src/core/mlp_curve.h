@@ -6,12 +6,17 @@
 #ifndef MRL_MLP_CURVE_H
 #define MRL_MLP_CURVE_H
 
-#include "mlp.h"
+#include "mlp_basis.h"
 
-/* The net's inputs are x and w (n_w), its output is the standardised outcome, or the logit of a
- * binary one. */
+/*
+ * The net's inputs are x and w (n_w). Without theta its output is the standardised outcome, or the
+ * logit of a binary one. With theta the net is a trunk, whose features come behind the polynomial
+ * of `basis`, and theta'h is that.
+ */
 typedef struct {
   const mrl_net *net;
+  const mrl_basis *basis;
+  const double *theta; /* (terms of the basis) or NULL */
   const mrl_real *params;
   mrl_real *statistics;       /* not changed */
   const mrl_scale *x, *w, *y; /* w (n_w) */

@@ -32,6 +32,7 @@ typedef enum {
   MRL_RNG_NET_SPLIT,
   MRL_RNG_SIM_NONLINEAR,
   MRL_RNG_SIM_DEMAND,
+  MRL_RNG_NET_DRAW,
   MRL_RNG_N_PURPOSE
 } mrl_rng_purpose;
 

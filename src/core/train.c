@@ -214,6 +214,7 @@ static void record_epoch(mrl_train *train, const mrl_epoch *epoch)
 static mrl_status one_epoch(mrl_train *train, const mrl_ctx *ctx)
 {
   const mrl_progress *progress = &train->progress;
+  const double started = train->now ? train->now() : NAN;
   mrl_epoch epoch;
   epoch.rate =
       train->settings.rate * mrl_schedule_rate(&train->settings.schedule, &progress->plateau,
@@ -224,6 +225,7 @@ static mrl_status one_epoch(mrl_train *train, const mrl_ctx *ctx)
       !all_finite(train->params, train->n_model)) {
     return MRL_NOT_FINITE;
   }
+  epoch.seconds = train->now ? train->now() - started : NAN;
   record_epoch(train, &epoch);
   return MRL_OK;
 }

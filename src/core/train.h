@@ -48,6 +48,7 @@ typedef enum {
 /* One row of the history. */
 typedef struct {
   double train, valid, rate; /* losses; valid is NaN without validation rows */
+  double seconds;            /* that it took; NaN without a clock to read */
 } mrl_epoch;
 
 /* How far a training is. */
@@ -75,6 +76,7 @@ typedef struct {
   mrl_real *params, *statistics, *moments;
   mrl_net_run run;
   size_t *order, *row; /* (n_train) */
+  double (*now)(void); /* seconds since some moment; or NULL. The caller's, set after the carve */
 } mrl_train;
 
 /* Lays a training out for a carved net (which must stay). MRL_BAD_ARGUMENT on settings out of

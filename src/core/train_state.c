@@ -3,9 +3,9 @@
 #include <string.h>
 
 /* A saved state: words that say whose it is, the progress, the history, the numbers. */
-enum { OWNER_WORDS = 12, PROGRESS_WORDS = 8, EPOCH_WORDS = 3, WORD = 8 };
+enum { OWNER_WORDS = 12, PROGRESS_WORDS = 8, EPOCH_WORDS = 4, WORD = 8 };
 
-static const uint64_t state_mark = 0x31304e4c524d; /* changes with the format */
+static const uint64_t state_mark = 0x32304e4c524d; /* changes with the format */
 
 static uint64_t word_of(double x)
 {
@@ -77,9 +77,9 @@ void mrl_train_save(unsigned char *bytes, const mrl_train *train)
   memcpy(bytes, head, sizeof head);
   bytes += sizeof head;
   for (size_t e = 0; e < train->settings.epochs; e++, bytes += EPOCH_WORDS * WORD) {
-    const mrl_epoch none = {0, 0, 0};
+    const mrl_epoch none = {0, 0, 0, 0};
     const mrl_epoch *epoch = e < train->progress.epoch ? train->history + e : &none;
-    const double row[EPOCH_WORDS] = {epoch->train, epoch->valid, epoch->rate};
+    const double row[EPOCH_WORDS] = {epoch->train, epoch->valid, epoch->rate, epoch->seconds};
     memcpy(bytes, row, sizeof row);
   }
   memcpy(bytes, train->state, train->n_state * sizeof(mrl_real));
@@ -103,7 +103,7 @@ mrl_status mrl_train_load(mrl_train *train, const unsigned char *bytes, size_t s
   for (size_t e = 0; e < train->settings.epochs; e++, bytes += EPOCH_WORDS * WORD) {
     double row[EPOCH_WORDS];
     memcpy(row, bytes, sizeof row);
-    const mrl_epoch epoch = {row[0], row[1], row[2]};
+    const mrl_epoch epoch = {row[0], row[1], row[2], row[3]};
     train->history[e] = epoch;
   }
   memcpy(train->state, bytes, train->n_state * sizeof(mrl_real));

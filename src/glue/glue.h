@@ -63,6 +63,10 @@ SEXP C_iv_context_slope(SEXP data, SEXP settings);
 SEXP C_iv_context_train(SEXP context, SEXP e, SEXP s, SEXP fold, SEXP unit, SEXP weights,
                         SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
+SEXP C_iv_neural_boot(SEXP data, SEXP settings, SEXP fit, SEXP from, SEXP count);
+SEXP C_iv_neural_exposure(SEXP network, SEXP z, SEXP w, SEXP settings);
+SEXP C_iv_neural_fit(SEXP data, SEXP settings, SEXP state);
+SEXP C_iv_neural_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_iv_quantile_fit(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP settings);
 SEXP C_iv_quantile_predict(SEXP model, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
