@@ -22,10 +22,10 @@
 #' instruments.
 #'
 #' @section Encoders:
-#' `"linear"`: \eqn{f(c) = c}. `"mlp"`: \eqn{c} and what a network of all context variables adds;
-#' `"additive"`: \eqn{c} and what a network of each variable by itself adds (the variables share its
-#' hidden layers); `"archetypes"`: a network's shares in `archetypes` kinds of people, each with a
-#' slope of its own. Networks are trained on the residuals of the linear fit, one on the rows outside
+#' `"linear"`: \eqn{f(c) = c}. `"mlp"`: \eqn{c}, its squares and what a network of all context
+#' variables adds; `"additive"`: \eqn{c}, its squares and what a network of each variable by itself
+#' adds (the variables share its hidden layers); `"archetypes"`: a network's shares in `archetypes` kinds of people, each with a
+#' slope of its own. Networks are trained on the residuals of the fit without them, one on the rows outside
 #' each of `n_folds` folds, so that what it says of the rows of its fold can be weighed honestly: it
 #' is one more feature in \eqn{f}. New people get the mean over the networks.
 #'
@@ -41,8 +41,9 @@
 #' and, with `cluster`, to correlation within groups, and that counts the spread of slopes among
 #' people drawn. Where the variance of \eqn{s} depends on the context, its moment is divided by it,
 #' so that errors in the slopes' shape do not enter (Neyman orthogonality). Slopes of people
-#' ([context_effects()]) have the posterior covariance of the closed form, the features taken as
-#' given. With `n_boot` both come from bootstrap replicates of all steps; `cluster` is drawn as a
+#' ([context_effects()]) have standard errors from the posterior of the closed form, the features
+#' taken as given; for them no evidence is asked of a term, so that heterogeneity too small to be
+#' found widens them. With `n_boot` both come from bootstrap replicates of all steps; `cluster` is drawn as a
 #' whole.
 #'
 #' [heterogeneity_test()] is a score test: the residuals at a constant slope against \eqn{s} times
@@ -200,7 +201,7 @@ contextual_problem <- function(frame, design, how) {
     z = if (how$stage1 == "none") list() else frame$z, n_instruments = length(frame$z_names),
     weights = frame$weights, cluster = frame$cluster, context = design$columns,
     group = design$group, term_names = design$term_names,
-    dictionary = context_dictionary(design), unit = as.integer(unit), n_units = n_units,
+    dictionary = context_dictionary(design), bends = design$bends, unit = as.integer(unit), n_units = n_units,
     fold = as.integer(fold[unit]),
     lasso_fold = if (how$stage1 == "lasso") {
       as.integer(lasso_folds(n_units, min(10L, n_units), seed = how$seed)[unit])
@@ -257,7 +258,10 @@ slope_coefficients <- function(estimate, problem, design) {
   term <- design$term_names[problem$group]
   names <- design$names
   if (!is.null(nets)) {
-    linear <- seq_len(nets$linear)
+    linear <- seq_len(nets$n_base)
+    bends <- nets$bends
+    term <- c(term, design$term_names[problem$group[bends]])
+    names <- c(names, if (length(bends)) paste0(names[bends], "^2"))
     of_net <- if (problem$how$encoder == "additive") {
       design$names[nets$kept]
     } else {
@@ -317,7 +321,7 @@ new_contextual_fit <- function(estimate, problem, frame, design, call, model) {
   slopes <- slope_table(estimate, problem$context, how)
   intercept <- intercept_coefficients(estimate, problem, slopes$estimate)
   told <- slope_features(estimate, problem$context, how)
-  at <- drop(cbind(1, problem$w, problem$context, told$offset) %*% intercept)
+  at <- drop(cbind(1, problem$w, problem$context, told$squares, told$offset) %*% intercept)
   fitted <- if (how$link == "logit") {
     stats::plogis(estimate$fit$eta)
   } else {

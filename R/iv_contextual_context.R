@@ -221,10 +221,16 @@ is_code_of <- function(column, z) {
 
 # Linear terms and, for columns with more than two values, squares, orthogonal to the linear ones:
 # what heterogeneity is looked for in. group: as the context's.
-context_dictionary <- function(design, columns = design$columns) {
+# own_group: squares apart from linear terms.
+context_dictionary <- function(design) {
   bends <- design$bends
-  squares <- columns[, bends, drop = FALSE]^2
-  list(columns = cbind(columns, squares), group = c(design$group, design$group[bends]))
+  squares <- max(design$group) + match(design$group[bends], unique(design$group[bends]))
+  list(columns = context_base(design$columns, bends), own_group = c(design$group, squares),
+    group = c(design$group, design$group[bends]))
+}
+
+context_base <- function(columns, bends) {
+  cbind(columns, columns[, bends, drop = FALSE]^2)
 }
 
 # Which columns have a square that the columns do not span.

@@ -7,10 +7,9 @@
 #' slope goes with one context variable, or with two, averaged over the others as they are in the
 #' data. `heterogeneity_test()` tests whether the slope is constant.
 #'
-#' Intervals are those of the closed form (see [iv_contextual()]): where no heterogeneity was found,
-#' they are those of the constant slope and know nothing of heterogeneity too small to be found. With
-#' `n_boot` they are normal intervals with the bootstrap's standard errors, which count the choice
-#' and the training.
+#' Intervals are those of the closed form (see [iv_contextual()]); they take what networks have learnt
+#' as given. With `n_boot` they are normal intervals with the bootstrap's standard errors, which
+#' count the choice of terms and the training.
 #'
 #' @param fit A fit of [iv_contextual()].
 #' @param newdata Data.frame with the context variables: whom to tell of, or for
@@ -101,8 +100,8 @@ intercepts_at <- function(fit, context, w) {
   if (!is.matrix(w)) {
     w <- matrix(w, nrow(context), length(w), byrow = TRUE)
   }
-  offset <- slope_features(fit$estimate, context, fit$how)$offset
-  drop(cbind(1, w, context, offset) %*% fit$estimate$intercept)
+  told <- slope_features(fit$estimate, context, fit$how)
+  drop(cbind(1, w, context, told$squares, told$offset) %*% fit$estimate$intercept)
 }
 
 #' @rdname context_effects

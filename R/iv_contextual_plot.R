@@ -204,6 +204,7 @@ ggplot_slopes <- function(drawn) {
       colour = plot_colour[["line"]]) +
     ggplot2::geom_text(data = d[few, ], ggplot2::aes(label = .data$label), hjust = -0.3) +
     ggplot2::facet_wrap("variable", scales = "free_x") +
+    ggplot2::scale_x_continuous(expand = ggplot2::expansion(mult = 0.12)) +
     ggplot2::labs(x = NULL, y = drawn$ylab, title = drawn$title) +
     ggplot2::theme_minimal()
 }

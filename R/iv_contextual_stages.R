@@ -86,7 +86,7 @@ fuller_kappa <- function(without, with, weights, df, fuller) {
 # tenth of it.
 strength_by_context <- function(problem, q, s) {
   dictionary <- problem$dictionary
-  fit <- run_slopes(problem, problem$x, s, s, s, q, dictionary$columns, dictionary$group)
+  fit <- run_slopes(problem, problem$x, s, s, s, q, dictionary$columns, dictionary$own_group)
   pmax(slopes_at(fit, dictionary$columns), 0.1)
 }
 
@@ -269,14 +269,18 @@ independent_columns <- function(base, columns) {
 contextual_estimate <- function(problem) {
   how <- problem$how
   linear <- problem$context
-  q <- cbind(problem$w, linear)
+  has_net <- how$encoder != "linear" && how$stage2 == "contextual"
+  base <- problem$dictionary
+  if (how$encoder %in% c("linear", "archetypes")) {
+    base <- list(columns = linear, own_group = problem$group)
+  }
+  q <- cbind(problem$w, if (has_net) problem$dictionary$columns else linear)
   problem$x_slope <- regression_residuals(problem$x, q, problem$weights, how$n_threads)
   if (how$stage1 == "lasso") {
     problem <- select_instruments(problem, q)
   }
   stage <- first_stage(problem, q)
   stage$a <- average_instrument(problem, stage$s)
-  has_net <- how$encoder != "linear" && how$stage2 == "contextual"
   shrink <- if (how$stage2 == "constant") "null" else how$shrink
   if (!has_net) {
     fit <- fit_slopes(problem, stage, q, linear, problem$group, shrink)
@@ -284,7 +288,7 @@ contextual_estimate <- function(problem) {
       selected = problem$selected, none_selected = problem$none_selected),
       contextual_test(problem, NULL)))
   }
-  first <- fit_slopes(problem, stage, q, linear, problem$group,
+  first <- fit_slopes(problem, stage, q, base$columns, base$own_group,
     if (how$encoder == "archetypes") "null" else TRUE)
   nets <- train_nets(problem, training_columns(problem, stage, first))
   oof <- out_of_fold(nets, problem)
@@ -297,21 +301,22 @@ contextual_estimate <- function(problem) {
   } else {
     nets$has_offset <- FALSE
   }
-  base <- if (how$encoder == "archetypes") linear[, 0L, drop = FALSE] else linear
-  nets$kept <- independent_columns(base, oof$slope)
-  nets$linear <- ncol(base)
-  f <- cbind(base, oof$slope[, nets$kept, drop = FALSE])
-  if (!ncol(f)) { # the nets have found nothing that varies
-    f <- linear
-    nets$linear <- ncol(linear)
+  if (how$encoder == "archetypes") {
+    base <- list(columns = linear[, 0L, drop = FALSE], own_group = integer())
+  }
+  nets$kept <- independent_columns(base$columns, oof$slope)
+  if (!ncol(base$columns) && !length(nets$kept)) { # the nets have found nothing that varies
+    base <- list(columns = linear, own_group = problem$group)
     shrink <- "null"
   }
-  own <- problem$group[seq_len(nets$linear)]
-  group <- c(own, max(own, 0L) + seq_along(nets$kept))
+  nets$n_base <- ncol(base$columns)
+  nets$bends <- problem$bends
+  f <- cbind(base$columns, oof$slope[, nets$kept, drop = FALSE])
+  group <- c(base$own_group, max(base$own_group, 0L) + seq_along(nets$kept))
   fit <- fit_slopes(problem, stage, q, f, group, shrink)
   told <- ensemble(nets, linear, how)
   nets$offset_shift <- mean(offset) - mean(rowSums(told$offset))
-  extra <- nets$linear + seq_along(nets$kept)
+  extra <- nets$n_base + seq_along(nets$kept)
   fit$oof_center <- fit$center
   means <- colMeans(told$slope[, nets$kept, drop = FALSE])
   if (!is.null(problem$weights)) {
@@ -342,14 +347,15 @@ contextual_test <- function(problem, offset) {
 # Features of the slope, and offset of the nets, for rows of standardised context.
 slope_features <- function(estimate, context, how) {
   if (is.null(estimate$nets)) {
-    return(list(f = context, offset = NULL))
+    return(list(f = context, offset = NULL, squares = NULL))
   }
   nets <- estimate$nets
   told <- ensemble(nets, context, how)
   list(
-    f = cbind(context[, seq_len(nets$linear), drop = FALSE],
+    f = cbind(context_base(context, nets$bends)[, seq_len(nets$n_base), drop = FALSE],
       told$slope[, nets$kept, drop = FALSE]),
-    offset = if (nets$has_offset) rowSums(told$offset) + nets$offset_shift
+    offset = if (nets$has_offset) rowSums(told$offset) + nets$offset_shift,
+    squares = context[, nets$bends, drop = FALSE]^2
   )
 }
 

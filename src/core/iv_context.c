@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-static int settings_ok(const mrl_context_settings *s, size_t p)
+static int context_ok(const mrl_context_settings *s, size_t p)
 {
   const int penalties =
       s->slope_l1 >= 0 && s->slope_l2 >= 0 && s->offset_l1 >= 0 && s->offset_l2 >= 0;
@@ -50,7 +50,7 @@ mrl_status mrl_context_net(mrl_net *net, mrl_arena *arena, const mrl_context_set
 {
   mrl_layer layers[MRL_MLP_LAYERS + 2];
   const mrl_mlp *mlp = &settings->mlp;
-  if (!settings_ok(settings, p) || mlp->n_hidden > MRL_MLP_MOST) {
+  if (!context_ok(settings, p) || mlp->n_hidden > MRL_MLP_MOST) {
     return MRL_BAD_ARGUMENT;
   }
   for (size_t i = 0; i < mlp->n_hidden; i++) {
@@ -234,7 +234,7 @@ mrl_status mrl_context_carve(mrl_context *context, mrl_arena *arena, const mrl_n
   const mrl_context fixed = {.net = net, .data = *data, .settings = *settings};
   const mrl_ctx alone = {1, NULL, NULL};
   const size_t nets = settings->n_nets;
-  if (!settings_ok(settings, data->p) || nets < 1 || data->n > SIZE_MAX / 16 / (data->p + 1) ||
+  if (!context_ok(settings, data->p) || nets < 1 || data->n > SIZE_MAX / 16 / (data->p + 1) ||
       !(settings->validation >= 0 && settings->validation < 1)) {
     return MRL_BAD_ARGUMENT;
   }

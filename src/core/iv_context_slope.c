@@ -26,6 +26,9 @@ typedef struct {
   double *meat;           /* (p, p) */
   double *j, *B;          /* (p, p) */
   double *h, *g, *mean;   /* (p) */
+  double *variance;       /* (n_groups) */
+  double *open;           /* (p) posterior mean without a charge */
+  double *spread;         /* (p, p) and its covariance */
   double *covariance;     /* (p, p) */
   mrl_prior_work prior;
   double *sums; /* (n_cluster, 1 + p) */
@@ -72,6 +75,9 @@ static void carve(slope_work *work, mrl_arena *arena, const mrl_slope_data *data
   work->g = MRL_TAKE(arena, double, p);
   work->mean = MRL_TAKE(arena, double, p);
   work->covariance = MRL_TAKE(arena, double, p *p);
+  work->variance = MRL_TAKE(arena, double, data->n_groups);
+  work->open = MRL_TAKE(arena, double, p);
+  work->spread = MRL_TAKE(arena, double, p *p);
   mrl_prior_carve(&work->prior, arena, p, data->n_groups);
   work->sums = MRL_TAKE(arena, double, data->cluster ? data->n_cluster *(1 + p) : 0);
   work->gemm = mrl_take(arena, gemm_bytes(n, k, width, ctx), 1);
@@ -448,6 +454,27 @@ static void main_effects(mrl_slope_fit *fit, slope_work *work, const mrl_slope_d
   }
 }
 
+/*
+ * Terms that could not pay the charge may matter all the same. The covariance becomes the second
+ * moment about the estimate under the priors of largest likelihood, without a charge.
+ */
+static mrl_status admit_doubt(slope_work *work, mrl_prior_problem problem, const mrl_slope_fit *fit,
+                              const mrl_ctx *ctx)
+{
+  const size_t p = work->p;
+  problem.charge = 0;
+  mrl_prior_choose(work->variance, &problem, &work->prior, ctx);
+  MRL_TRY(mrl_prior_posterior(work->open, work->spread, &problem, work->variance, &work->prior));
+  for (size_t j = 0; j < p; j++) {
+    const double at = work->open[j] - fit->coef[1 + j];
+    for (size_t i = 0; i < p; i++) {
+      work->covariance[i + j * p] =
+          work->spread[i + j * p] + at * (work->open[i] - fit->coef[1 + i]);
+    }
+  }
+  return MRL_OK;
+}
+
 static mrl_status choose(slope_work *work, mrl_slope_fit *fit, const mrl_slope_data *data,
                          const mrl_slope_settings *settings, const mrl_ctx *ctx)
 {
@@ -472,6 +499,9 @@ static mrl_status choose(slope_work *work, mrl_slope_fit *fit, const mrl_slope_d
   MRL_TRY(make_omega(work, data, settings->isa, ctx));
   MRL_TRY(make_likelihood(work));
   MRL_TRY(solve(work, &problem, fit, settings));
+  if (settings->penalty == MRL_SLOPE_SHRUNK && isfinite(settings->charge)) {
+    MRL_TRY(admit_doubt(work, problem, fit, ctx));
+  }
   return joint_covariance(fit, work);
 }
 

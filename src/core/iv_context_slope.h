@@ -13,8 +13,10 @@
  * b has independent normal priors of mean 0 whose variances, one for each group of features, are
  * chosen by marginal likelihood: groups enter while -2 log likelihood falls by more than log(n) for
  * each. So b is exactly 0 without evidence, and shrunk with little of it (empirical Bayes; Morris
- * 1983, J. Am. Stat. Assoc. 78:47). Without a penalty b = inverse(J) g, two-stage least squares
- * with the instruments s and s f.
+ * 1983, J. Am. Stat. Assoc. 78:47). Its covariance is the posterior second moment about it with the
+ * variances of largest likelihood, for which no evidence is asked: what was left out for lack of it
+ * may matter. With an infinite charge it is 0. Without a penalty b = inverse(J) g, two-stage least
+ * squares with the instruments s and s f.
  */
 #ifndef MRL_IV_CONTEXT_SLOPE_H
 #define MRL_IV_CONTEXT_SLOPE_H
@@ -43,14 +45,14 @@ typedef struct {
 
 /* Memory of the caller. */
 typedef struct {
-  double *center;   /* (p) weighted means of the features */
-  double *coef;     /* (1 + p) b0, b: slopes are b0 + (f - center)'b */
-  double *vcov;     /* (1 + p, 1 + p) posterior covariance; robust sampling covariance if free */
-  double *mu;       /* (1 + n_q) of the outcome: constant, q. 0: collinear */
-  double *variance; /* (n_groups) of the priors; infinite if free */
-  double *g;        /* (p) scores over their standard errors */
-  double *residual; /* (n) y - mu - (b0 + f'b) x */
-  double statistic, df;               /* of the test that all of b is 0 */
+  double *center;       /* (p) weighted means of the features */
+  double *coef;         /* (1 + p) b0, b: slopes are b0 + (f - center)'b */
+  double *vcov;         /* (1 + p, 1 + p) see above; robust sampling covariance if free */
+  double *mu;           /* (1 + n_q) of the outcome: constant, q. 0: collinear */
+  double *variance;     /* (n_groups) of the priors; infinite if free */
+  double *g;            /* (p) scores over their standard errors */
+  double *residual;     /* (n) y - mu - (b0 + f'b) x */
+  double statistic, df; /* of the test that all of b is 0 */
   double *group_statistic, *group_df; /* (n_groups) for each group alone, the others' b being 0 */
   double b_null, se_null;             /* constant slope, robust */
   double se_average;                  /* of the mean slope over people, who count as drawn */
