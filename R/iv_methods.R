@@ -16,15 +16,17 @@
 #' @export
 iv_methods <- function() {
   data.frame(
-    method = c("ols", "2sls", "lasso", "contextual", "quantile"),
-    fun = c("iv_ols", "iv_2sls", "iv_lasso", "iv_contextual", "iv_quantile"),
+    method = c("ols", "2sls", "lasso", "contextual", "quantile", "deep"),
+    fun = c("iv_ols", "iv_2sls", "iv_lasso", "iv_contextual", "iv_quantile", "iv_deep"),
     label = c("OLS (no instruments)", "two-stage least squares", "2SLS with a lasso first stage",
-      "contextual slopes", "Quantile IV"),
+      "contextual slopes", "Quantile IV", "DeepIV"),
     first_stage = c("none", "least squares", "lasso, cross-validated",
-      "least squares, lasso or by context", "network of conditional quantiles"),
+      "least squares, lasso or by context", "network of conditional quantiles",
+      "network of a conditional density, or ridge"),
     controls = c("vcov", "vcov", "vcov, nfolds, foldid, lambda, refit",
       "context, stage1, encoder, shrink, control, n_boot",
-      "control, n_quantiles, nodes, non_crossing")
+      "control, n_quantiles, nodes, non_crossing, cross_fit, n_boot",
+      "control, first_stage, n_components, n_draws, ridge, cross_fit, n_boot")
   )
 }
 

@@ -1,14 +1,17 @@
-#' Quantile IV: nonlinear effects by two neural networks
+#' Quantile IV: nonlinear effects by networks, from quantiles of the exposure
 #'
-#' Estimates how the mean outcome depends on an exposure that is set, whatever the shape. A first
-#' network learns quantiles of the exposure given instruments and covariates; a second one learns
-#' the outcome as a function of exposure and covariates such that its average over the quantiles
-#' meets the outcome. The assumptions on the instruments are those of [iv_2sls()]; besides, the
-#' confounders' effect on the outcome must add up with that of the exposure. **Experimental: point
-#' estimates carry no interval yet (standard errors and limits are NA), and the tails of the curve
-#' are unreliable.** With the defaults, on five fresh data sets of [sim_nonlinear()] with 1e5 people
-#' (quadratic curve, variance of the exposure 1) the median of the mean squared errors was 0.12 over
-#' the full range of the exposure, where the authors report 0.045, and 0.03 on (-3.5, 3.5).
+#' Estimates how the mean outcome depends on an exposure that is set, whatever the shape, under
+#' these assumptions: the instruments shift the exposure; nothing confounds instruments and outcome
+#' given the covariates; the instruments reach the outcome only through the exposure; and what
+#' confounds exposure and outcome adds up with the exposure's effect on the outcome. The data can
+#' contradict them, never show them. The curve is reliable only where the instruments bring
+#' exposures about (column `overlap` of [effect_curve()]): beyond it is extrapolated. Weak
+#' instruments bend it towards the confounded regression and make intervals too narrow, which no
+#' bootstrap cures: look at [diagnostics()]. Intervals need `n_boot`.
+#'
+#' A first network learns quantiles of the exposure given instruments and covariates; a second one
+#' learns the outcome as a function of exposure and covariates such that its average over the
+#' quantiles meets the outcome.
 #'
 #' @section Method:
 #' With \eqn{\hat x_{i1}, ..., \hat x_{iq}} the quantiles of the exposure of row \eqn{i} at the
@@ -26,30 +29,55 @@
 #' With `non_crossing = TRUE` the first network gives one quantile and distances that cannot be
 #' negative, so that its quantiles never cross; otherwise each quantile is an output of its own.
 #'
-#' Away from exposures that the instruments bring about, the curve is extrapolation: levels outside
-#' the range of the exposures seen give a warning of class `mrlearn_warning_extrapolation`.
+#' @section Closed forms:
+#' With `refit = TRUE` in [nn_control()] both networks are used as features of regressions that have
+#' a closed form. The first stage's quantiles of a row are moved so that their mean is a
+#' least-squares fit of the exposure on instruments, covariates and the last hidden layer, and
+#' stretched by one factor so that their variance is right. The outcome function is a quadratic in
+#' the exposure, covariates and their products with the exposure, and the last hidden layer of the
+#' outcome network; its roughness in the exposure is penalised, and how much is chosen by the
+#' Bayesian information criterion. With `hidden = integer(0)` this is two-stage least squares.
+#'
+#' @section Intervals:
+#' Each of `n_boot` replicates draws the rows again (whole clusters, if there are any; each sample
+#' by itself with `stage2_data`), goes on training both networks from the fit's weights for
+#' `boot_epochs` epochs on what it drew, and solves the closed forms anew, with the penalty of the
+#' fit. Replicates run in parallel, and are the same on any number of threads and workers.
+#' [effect_curve()], [ate()], [cate()], [average_derivative()], `predict()`, `confint()` and
+#' `tidy()` read intervals off them. They account for sampling, not for the bias of a curve that is
+#' too smooth.
+#'
+#' @section Two samples:
+#' With `stage2_data` the exposure is learnt from `data` and the outcome from `stage2_data`. The
+#' variables that the formula, `weights` and `cluster` name must be in both, but for the outcome in
+#' the first and the exposure in the second; `subset` is of the first. Fitted values and averages
+#' are over the people of the first sample; residuals are NA, as nobody has both exposure and
+#' outcome.
 #'
 #' @section Instrument strength:
-#' [diagnostics()] has the F test of the linear first stage (`Weak instruments`), and, from the rows
-#' held out, `Out-of-sample R2` of the network's mean exposure (1 less the squared error as a share
-#' of that of the training rows' mean) and `Out-of-sample F`, of that mean exposure next to the
-#' covariates.
-#'
-#' @section What to expect:
-#' Five data sets of [sim_nonlinear()] (quadratic effect, variants explain half of the exposure's
-#' variance, seeds 11 to 15) with 100,000 people: by the default settings the mean squared error of
-#' the curve has the median 0.030 on exposures from -3.5 to 3.5 (0.021 to 0.059), and 0.12 over the
-#' whole range of exposures (0.054 to 0.21), where the two ends, with few people, make most of it.
+#' [diagnostics()] has the F test of the linear first stage (`Weak instruments`; with clusters also
+#' the effective F), and, from rows that the first stage has not seen, `Out-of-sample R2` of the
+#' first stage's mean exposure (1 less the squared error as a share of that of the training rows'
+#' mean) and `Out-of-sample F`, of that mean exposure next to the covariates. An exposure that does
+#' not vary given the instruments gives a warning of class `mrlearn_warning_no_variation`.
 #'
 #' @section Training:
-#' See [nn_control()]. Both stages hold out the same rows. Where a training diverges there is a
-#' warning of class `mrlearn_warning_diverged` and the last finite weights are used; where no epoch
-#' was better than the initial weights, one of class `mrlearn_warning_not_trained`.
+#' See [nn_control()]. Both stages hold out the same rows, whole clusters together. Where a training
+#' diverges there is a warning of class `mrlearn_warning_diverged` and the last finite weights are
+#' used; where no epoch was better than the initial weights, one of class
+#' `mrlearn_warning_not_trained`.
+#'
+#' A run that is given a `checkpoint` and killed goes on from that file, to the same numbers, when
+#' the same call is made again (without `seed` it takes that of the file). The file is removed at
+#' the end. One of other data or settings, or of another instruction set, is refused with an error
+#' of class `mrlearn_error_checkpoint`.
 #'
 #' @inheritParams iv_2sls
 #' @inheritSection iv_2sls Formulas
 #' @inheritSection iv_2sls Missing values
 #' @param subset,weights As in [stats::lm()]; weights say how much a row counts in both losses.
+#' @param cluster Groups of rows that belong together (families): `~ family`, or a variable. They
+#'   are held out, cross-fitted and drawn again as wholes.
 #' @param y,x,z,w Instead of a formula: outcome (n), one exposure, instruments and covariates (n
 #'   rows each; vector, matrix or data.frame).
 #' @param binary Is the outcome 0 or 1, and its probability to be learnt?
@@ -57,270 +85,74 @@
 #'   it.
 #' @param nodes Levels of the quantiles, `"matched"` or `"midpoints"`.
 #' @param non_crossing Make it impossible that quantiles cross?
+#' @param stage2_data Data.frame with outcome, instruments and covariates of another sample; see
+#'   below.
+#' @param cross_fit Folds of the first stage: with 2 or more, each row's quantiles come from a
+#'   network that has not seen it. 1: one network for all.
+#' @param n_boot Bootstrap replicates: 0 for none, or at least 10.
+#' @param workers Where replicates run: on `"threads"` of this process, on `"future"` workers, or
+#'   (`"auto"`) on those where a plan other than sequential is set, see [future::plan()].
 #' @param control Settings of the networks, from [nn_control()].
-#' @param seed Of the rows held out, initial weights, order of rows and dropout: NULL draws one from
-#'   R's generator, a whole number is used as it is.
+#' @param seed Of the rows held out, initial weights, order of rows, dropout and replicates: NULL
+#'   draws one from R's generator, a whole number is used as it is.
+#' @param checkpoint File to keep the run in while it lasts, or NULL.
+#' @param checkpoint_every Epochs between two writings of the file.
+#' @param progress Show a progress bar (never inside knitr)? Or a function that is called with the
+#'   phase (`"training"`, `"bootstrap"`), how much is done and the most there will be.
 #' @param model Keep exposure and covariates, which [effect_curve()] averages over?
-#' @return A list of class `c("iv_quantile", "iv_fit")` of plain numbers (`saveRDS()` works):
-#'   `coefficients`, the average derivative under the exposure's name (its covariance is NA);
-#'   `fitted.values` \eqn{g(x_i, w_i)} and `residuals`; `diagnostics`; `history`; `network`, the
-#'   weights of both networks and how columns were standardised; `x_hat`, the mean exposure by the
-#'   first stage; `held_out`, the rows held out; `tau`, the levels; `control`, `seed`. Read it with
-#'   [effect_curve()], [ate()], [cate()], [average_derivative()], `predict()`, `glance()`,
-#'   [training_history()].
+#' @return A list of class `c("iv_quantile", "iv_neural", "iv_fit")` of plain numbers (`saveRDS()`
+#'   works): `coefficients`, the average derivative under the exposure's name, and `vcov`, its
+#'   variance over the replicates; `fitted.values` \eqn{g(x_i, w_i)} and `residuals`; `diagnostics`;
+#'   `history`; `network`, the weights of both stages and how columns were standardised;
+#'   `replicates`, those of the outcome network; `head`, what the closed form chose (order of the
+#'   roughness, penalties, degrees of freedom); `x_hat`, the mean exposure by the first stage;
+#'   `held_out`, the rows held out; `tau`, the levels; `control`, `seed`. Read it with
+#'   [effect_curve()], [ate()], [cate()], [average_derivative()], `predict()`, `tidy()`, `glance()`,
+#'   [training_history()], [`plot()`][plot.iv_neural].
 #' @references Legault, M.-A. et al. (2023). ml-mr: machine learning for Mendelian randomization,
 #'   GLBIO; source code <https://github.com/legaultmarc/ml-mr>.
+#' @seealso [iv_deep()] for a first stage that is a density; [neural_effects] for the intervals.
 #' @examples
-#' sim <- sim_nonlinear(n = 2000, seed = 1)
+#' sim <- sim_nonlinear(n = 2000, n_variants = 4, seed = 1)
 #' g <- as.matrix(sim[truth(sim)$instruments])
-#' fit <- iv_quantile(Y ~ X | g, data = sim, seed = 1)
+#' fit <- iv_quantile(Y ~ X | g, data = sim, n_boot = 20, seed = 1,
+#'   control = nn_control(epochs = 20))
 #' fit
 #' effect_curve(fit, x = c(-1, 0, 1))
 #' ate(fit, from = 0, to = 1)
 #' @export
 iv_quantile <- function(formula = NULL, data = NULL, subset = NULL, weights = NULL,
-                        na.action = NULL, na_genotype = c("impute", "drop", "error"),
+                        na.action = NULL, cluster = NULL,
+                        na_genotype = c("impute", "drop", "error"),
                         y = NULL, x = NULL, z = NULL, w = NULL, binary = FALSE, n_quantiles = 5,
                         nodes = c("matched", "midpoints"), non_crossing = TRUE,
-                        control = nn_control(), seed = NULL, model = TRUE,
-                        n_threads = mrl_threads()) {
+                        stage2_data = NULL, cross_fit = 1, n_boot = 0,
+                        workers = c("auto", "threads", "future"), control = nn_control(),
+                        seed = NULL, checkpoint = NULL, checkpoint_every = 10,
+                        progress = interactive(), model = TRUE, n_threads = mrl_threads()) {
   call <- match.call()
-  check_flag(binary)
-  check_flag(model)
-  how <- list(
-    n_quantiles = check_count(n_quantiles, max = 200),
-    matched = check_choice(nodes, c("matched", "midpoints")) == "matched",
-    non_crossing = check_flag(non_crossing), binary = binary, isa = isa_setting(),
-    n_threads = check_threads(n_threads), seed = resolve_seed(seed)
+  nodes <- check_choice(nodes, c("matched", "midpoints"))
+  n_quantiles <- check_count(n_quantiles, max = 200)
+  settings <- first_stage_settings("quantile",
+    n_quantiles = n_quantiles, matched = nodes == "matched",
+    non_crossing = check_flag(non_crossing)
   )
-  control <- check_control(control)
-  frame <- iv_frame(call, parent.frame(), list(y = y, x = x, z = z, w = w), "required",
-    na_genotype = if (missing(na_genotype)) "impute" else na_genotype
+  first <- list(
+    settings = settings, estimator = "Quantile IV", class = "iv_quantile",
+    label = paste0(n_quantiles, " ", nodes, " quantile", if (n_quantiles != 1L) "s"),
+    extra = list(n_quantiles = n_quantiles, nodes = nodes, non_crossing = non_crossing)
   )
-  check_quantile_frame(frame, binary)
-  how <- c(how, nn_settings(control, length(frame$y)))
-  strength <- linear_strength(frame, call, how$n_threads)
-  out <- .Call(C_iv_quantile_fit, frame$y, frame$x[, 1], frame$w, frame$z, frame$weights, how)
-  check_status(out$status, "training the networks")
-  warn_stages(out$value)
-  new_quantile_fit(out$value, frame, how, control, strength, call, model)
+  how <- neural_arguments(binary, cross_fit, n_boot, workers, control, seed, checkpoint,
+    checkpoint_every, progress, model, n_threads, "iv_quantile")
+  fit_neural(call, parent.frame(), list(y = y, x = x, z = z, w = w), na_genotype, stage2_data,
+    first, how)
 }
 
-check_quantile_frame <- function(frame, binary) {
-  if (ncol(frame$x) != 1L) {
-    stop_mrl("argument", "iv_quantile() takes one exposure; got ", ncol(frame$x), ": ",
-      shorten(colnames(frame$x)), ".")
-  }
-  if (!identical(frame$design$exposure_terms, quote_name(colnames(frame$x)))) {
-    stop_mrl("argument", "iv_quantile() learns the shape itself: give the exposure as a variable, ",
-      "not as `", frame$design$exposure_terms[1], "`.")
-  }
-  if (max(frame$x) == min(frame$x)) {
-    stop_mrl("collinear", "The exposure `", colnames(frame$x), "` is constant.")
-  }
-  if (binary && !all(frame$y %in% c(0, 1))) {
-    stop_mrl("data", "With `binary = TRUE` the outcome `", frame$outcome, "` must be 0 or 1; got ",
-      format(frame$y[!frame$y %in% c(0, 1)][1]), ".")
-  }
-}
-
-# Of the linear first stage; nothing where there are too few rows for one.
-linear_strength <- function(frame, call, n_threads) {
-  linear <- tryCatch(
-    suppressMessages(
-      fit_linear(frame, "iid", "2SLS", "iv_2sls", call, FALSE, n_threads),
-      classes = "mrlearn_message_collinear"
-    ),
-    mrlearn_error_data = function(e) NULL
-  )
-  d <- if (is.null(linear)) empty_diagnostics() else linear$diagnostics
-  d[d$diagnostic %in% c("Weak instruments", "Conditional F"), , drop = FALSE]
-}
-
-warn_stages <- function(value) {
-  stages <- c("first stage", "outcome network")
-  for (s in which(value$stop == 3L)) {
-    warn_mrl("diverged", "The training of the ", stages[s], " diverged in epoch ",
-      value$epochs[s] + 1L, ": its last finite weights are used. Lower `learning_rate`.")
-  }
-  for (s in which(value$stop != 3L & value$status != 0L)) {
-    warn_mrl("not_trained", "The training of the ", stages[s], " found nothing better than its ",
-      "initial weights in ", value$epochs[s], " epochs: its estimates are worth little.")
-  }
-}
-
-# How good the first stage's mean exposure is in the rows held out.
-held_out_strength <- function(x_hat, held_out, frame) {
-  out <- data.frame(diagnostic = c("Out-of-sample R2", "Out-of-sample F"), df1 = c(NA, 1),
-    df2 = NA_real_, statistic = NA_real_, p.value = NA_real_, critical = NA_real_)
-  if (!length(held_out)) {
-    return(out)
-  }
-  x <- frame$x[, 1]
-  weights <- if (is.null(frame$weights)) rep(1, length(x)) else frame$weights
-  mean_train <- stats::weighted.mean(x[-held_out], weights[-held_out])
-  error <- sum((weights * (x - x_hat)^2)[held_out])
-  total <- sum((weights * (x - mean_train)^2)[held_out])
-  out$statistic[1] <- if (total > 0) 1 - error / total else NA_real_
-  df2 <- length(held_out) - ncol(frame$w) - 2L
-  if (df2 < 1L) {
-    return(out)
-  }
-  base <- cbind(1, frame$w[held_out, , drop = FALSE])
-  rss <- vapply(list(base, cbind(base, x_hat[held_out])), function(columns) {
-    root <- sqrt(weights[held_out])
-    sum(qr.resid(qr(columns * root), x[held_out] * root)^2)
-  }, 0)
-  out$df2[2] <- df2
-  out$statistic[2] <- (rss[1] - rss[2]) / rss[2] * df2
-  out$p.value[2] <- stats::pf(out$statistic[2], 1, df2, lower.tail = FALSE)
-  out
-}
-
-new_quantile_fit <- function(value, frame, how, control, strength, call, model) {
-  exposure <- colnames(frame$x)
-  network <- list(
-    exposure = stage_network(value, "first", control),
-    outcome = stage_network(value, "second", control)
-  )
-  n_z <- length(frame$z_names)
-  n_in <- n_z + ncol(frame$w)
-  network$exposure$scale_inputs <- value$scale[, seq_len(n_in), drop = FALSE]
-  network$outcome$scale_w <- value$scale[, n_z + seq_len(ncol(frame$w)), drop = FALSE]
-  network$outcome$scale_x <- value$scale[, n_in + 1L]
-  network$outcome$scale_y <- value$scale[, n_in + 2L]
-  network$outcome$binary <- how$binary
-  fitted <- run_network(network$outcome, frame$x[, 1], frame$w, NULL, "rows", how$n_threads)
-  slope <- run_network(network$outcome, frame$x[, 1], frame$w, frame$weights, "slope",
-    how$n_threads)
-  n <- length(frame$y)
-  weights <- if (is.null(frame$weights)) rep(1, n) else frame$weights
-  structure(
-    list(
-      coefficients = stats::setNames(slope, exposure),
-      vcov = matrix(NA_real_, 1, 1, dimnames = list(exposure, exposure)),
-      residuals = name_rows(frame$y - fitted, frame$row_names),
-      fitted.values = name_rows(fitted, frame$row_names),
-      diagnostics = rbind(strength, held_out_strength(value$x_hat, value$held_out, frame)),
-      history = stage_histories(value), epochs = value$epochs, best_epoch = value$best,
-      stop = c("", "epochs", "patience", "diverged")[value$stop + 1L],
-      network = network, x_hat = value$x_hat, held_out = sort(value$held_out), tau = value$tau,
-      exposure_range = range(frame$x), sigma = sqrt(sum(weights * (frame$y - fitted)^2) /
-        sum(weights)),
-      df.residual = NA_real_, df_test = NA_real_, nobs = n, estimator = "Quantile IV",
-      vcov_type = "none", outcome = frame$outcome, exposures = exposure,
-      covariates = colnames(frame$w), n_instruments = n_z, instruments = frame$z_names,
-      intercept = TRUE, binary = how$binary, n_quantiles = how$n_quantiles,
-      nodes = if (how$matched) "matched" else "midpoints", non_crossing = how$non_crossing,
-      control = control, seed = how$seed, weights = frame$weights,
-      dropped = list(rows = frame$dropped$text), na.action = na_record(frame$dropped),
-      imputed = frame$imputed, design = frame$design, model = if (model) frame$model,
-      formula = frame$formula, call = call, isa = isa_used()
-    ),
-    class = c("iv_quantile", "iv_fit")
-  )
-}
-
-stage_network <- function(value, stage, control) {
+# All that the core wants to know of a first stage; what its kind does not use has any value.
+first_stage_settings <- function(kind, n_quantiles = 1L, matched = TRUE, non_crossing = FALSE,
+                                 n_components = 1L, n_draws = 1L, ridge = NA_real_) {
   list(
-    hidden = control$hidden[[if (stage == "first") 1L else 2L]],
-    activation = match(control$activation, nn_activations) - 1L,
-    batch_norm = control$batch_norm, dropout = control$dropout,
-    params = value[[paste0("params_", stage)]],
-    statistics = value[[paste0("statistics_", stage)]]
+    first = match(kind, neural_first_stages) - 1L, n_quantiles = n_quantiles, matched = matched,
+    non_crossing = non_crossing, n_components = n_components, n_draws = n_draws, ridge = ridge
   )
-}
-
-stage_histories <- function(value) {
-  table <- function(history, stage, epochs) {
-    rows <- t(history[, seq_len(epochs), drop = FALSE])
-    data.frame(stage = rep(stage, epochs), epoch = seq_len(epochs), train = rows[, 1],
-      validation = rows[, 2], learning_rate = rows[, 3])
-  }
-  out <- rbind(table(value$history_first, "exposure", value$epochs[1]),
-    table(value$history_second, "outcome", value$epochs[2]))
-  out$validation[is.nan(out$validation)] <- NA_real_
-  out
-}
-
-#' The course of training
-#'
-#' @param fit A fit of an estimator that trains networks.
-#' @param ... Nothing else may be given.
-#' @return A data.frame with a row per epoch of each stage: `stage` (`"exposure"`, `"outcome"`),
-#'   `epoch`, `train` and `validation` (mean losses, of the standardised columns; NA where no rows
-#'   were held out) and `learning_rate`.
-#' @examples
-#' sim <- sim_nonlinear(n = 1000, n_variants = 3, seed = 1)
-#' fit <- iv_quantile(Y ~ X | G0 + G1 + G2, sim, seed = 1, control = nn_control(epochs = 5))
-#' training_history(fit)
-#' @export
-training_history <- function(fit, ...) {
-  UseMethod("training_history")
-}
-
-#' @export
-training_history.iv_quantile <- function(fit, ...) {
-  check_no_dots(...)
-  fit$history
-}
-
-#' @export
-glance.iv_quantile <- function(x, ...) {
-  cbind(glance.iv_fit(x, ...),
-    r2.first = find_diagnostic(x$diagnostics, "Out-of-sample R2")$statistic,
-    statistic.first = find_diagnostic(x$diagnostics, "Out-of-sample F")$statistic,
-    n.quantiles = x$n_quantiles, epochs.first = x$epochs[1], epochs.second = x$epochs[2]
-  )
-}
-
-#' @export
-print.iv_quantile <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
-  print_quantile_head(x)
-  cat("average derivative ", format(unname(x$coefficients), digits = digits),
-    if (x$binary) " (of the probability)", ", no interval\n",
-    sep = "")
-  print_diagnostics(x, digits)
-  print_training(x, digits)
-  print_notes(x)
-  invisible(x)
-}
-
-print_quantile_head <- function(x) {
-  k <- length(x$covariates)
-  cat(x$estimator, ": effect of ", x$exposures, " on ", x$outcome, "\n",
-    x$nobs, " rows, ", x$n_instruments, " instrument", if (x$n_instruments != 1L) "s", ", ", k,
-    " covariate", if (k != 1L) "s", "; ", x$n_quantiles, " ", x$nodes, " quantile",
-    if (x$n_quantiles != 1L) "s", "\n\n",
-    sep = "")
-}
-
-print_training <- function(x, digits) {
-  why <- c(epochs = "the limit", patience = "early stop", diverged = "diverged")[x$stop]
-  cat("\nTraining: first stage ", x$epochs[1], " epochs (", why[1], "), outcome ", x$epochs[2],
-    " epochs (", why[2], "); ", length(x$held_out), " rows held out; seed ",
-    format(x$seed, digits = 16), "\n",
-    sep = "")
-}
-
-#' @export
-summary.iv_quantile <- function(object, ...) {
-  check_no_dots(...)
-  at <- seq(object$exposure_range[1], object$exposure_range[2], length.out = 5)
-  curve <- if (!is.null(object$model)) effect_curve(object, at)[c("x", "estimate")]
-  structure(
-    list(fit = object, curve = curve, diagnostics = object$diagnostics),
-    class = "summary.iv_quantile"
-  )
-}
-
-#' @export
-print.summary.iv_quantile <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
-  print.iv_quantile(x$fit, digits)
-  if (!is.null(x$curve)) {
-    cat("\nMean outcome with the exposure set:\n")
-    print(x$curve, digits = digits, row.names = FALSE)
-  }
-  print(x$fit$control)
-  invisible(x)
 }

@@ -8,13 +8,15 @@ nn_schedules <- c("constant", "cosine", "plateau")
 nn_presets <- list(
   mrlearn = list(
     hidden = list(c(64L, 32L), c(64L, 32L)), activation = "softplus", batch_norm = TRUE,
-    dropout = 0, epochs = 100L, batch_size = 2000L, learning_rate = 2e-2, optimizer = "adamw",
-    weight_decay = 1e-4, patience = 30L, validation = 0.2, schedule = "cosine", clip = 1
+    dropout = 0, epochs = 100L, batch_size = NULL, learning_rate = 2e-2, optimizer = "adamw",
+    weight_decay = 1e-4, patience = 30L, validation = 0.2, schedule = "cosine", clip = 1,
+    refit = TRUE
   ),
   `ml-mr` = list(
     hidden = list(c(128L, 64L), c(64L, 32L)), activation = "gelu", batch_norm = TRUE,
     dropout = 0, epochs = 1000L, batch_size = 10000L, learning_rate = 5e-4, optimizer = "adam",
-    weight_decay = 1e-4, patience = 20L, validation = 0.2, schedule = "constant", clip = 0
+    weight_decay = 1e-4, patience = 20L, validation = 0.2, schedule = "constant", clip = 0,
+    refit = FALSE
   )
 )
 
@@ -32,7 +34,7 @@ nn_presets <- list(
 #' the weights of the best epoch are kept.
 #'
 #' @param preset `"mrlearn"`, or `"ml-mr"` for what that tool does: batch norm, batches of 10,000,
-#'   Adam with learning rate 5e-4 and no schedule.
+#'   Adam with learning rate 5e-4 and no schedule, no closed forms.
 #' @param hidden Units of the hidden layers: a vector of whole numbers for every network, or a list
 #'   of two, first stage and outcome. `integer(0)` makes a network linear.
 #' @param activation `"relu"`, `"leaky_relu"` (slope 0.01), `"gelu"`, `"tanh"`, `"sigmoid"`,
@@ -40,7 +42,8 @@ nn_presets <- list(
 #' @param batch_norm Batch normalisation in the hidden layers?
 #' @param dropout Share of the hidden units that are dropped, at least 0 and below 1.
 #' @param epochs The most passes over the training rows.
-#' @param batch_size Rows of a batch; more than there are means all.
+#' @param batch_size Rows of a batch; more than there are means all. NULL with the preset `"mrlearn"`:
+#'   a fortieth of the rows, at least 32 and at most 2000.
 #' @param learning_rate The first learning rate.
 #' @param optimizer `"adamw"`, `"adam"`, `"amsgrad"` or `"sgd"`.
 #' @param weight_decay Decay of the weights (not of constants and scales): taken off them by
@@ -51,6 +54,11 @@ nn_presets <- list(
 #' @param schedule `"cosine"` (from the first rate to `min_rate` of it over `epochs`), `"plateau"`
 #'   (times `factor` after `schedule_patience` epochs without a new lowest loss) or `"constant"`.
 #' @param clip Largest norm of the gradient; 0 for none.
+#' @param refit Solve the first stage's mean and the last layer of the outcome network in closed
+#'   form after training? See the estimator.
+#' @param boot_epochs Epochs for which a bootstrap replicate goes on training; 0 for the closed
+#'   forms alone.
+#' @param boot_rate Its constant learning rate, as a part of `learning_rate`.
 #' @param momentum Of `"sgd"`.
 #' @param betas,epsilon Decay rates of the two moments of Adam, and what keeps it from dividing by
 #'   0.
@@ -66,15 +74,17 @@ nn_control <- function(preset = c("mrlearn", "ml-mr"), hidden = NULL, activation
                        batch_norm = NULL, dropout = NULL, epochs = NULL, batch_size = NULL,
                        learning_rate = NULL, optimizer = NULL, weight_decay = NULL,
                        patience = NULL, validation = NULL, schedule = NULL, clip = NULL,
-                       momentum = 0.9, betas = c(0.9, 0.999), epsilon = 1e-8, min_rate = 0,
-                       factor = 0.5, schedule_patience = 5) {
+                       refit = NULL, boot_epochs = 5, boot_rate = 0.1, momentum = 0.9,
+                       betas = c(0.9, 0.999), epsilon = 1e-8, min_rate = 0, factor = 0.5,
+                       schedule_patience = 5) {
   preset <- check_choice(preset, c("mrlearn", "ml-mr"))
   base <- nn_presets[[preset]]
   given <- mget(names(base), environment())
   given <- given[!vapply(given, is.null, NA)]
   base[names(given)] <- given
   base <- c(list(preset = preset), base, list(
-    momentum = momentum, betas = betas, epsilon = epsilon, min_rate = min_rate, factor = factor,
+    boot_epochs = boot_epochs, boot_rate = boot_rate, momentum = momentum, betas = betas,
+    epsilon = epsilon, min_rate = min_rate, factor = factor,
     schedule_patience = schedule_patience
   ))
   check_nn_values(base)
@@ -86,7 +96,9 @@ check_nn_values <- function(v) {
   check_flag(v$batch_norm, "batch_norm")
   v$dropout <- check_share(v$dropout, "dropout")
   v$epochs <- check_count(v$epochs, "epochs")
-  v$batch_size <- check_count(v$batch_size, "batch_size")
+  if (!is.null(v$batch_size)) {
+    v$batch_size <- check_count(v$batch_size, "batch_size")
+  }
   v$learning_rate <- check_number(v$learning_rate, "learning_rate", min = 0, open = TRUE)
   v$optimizer <- check_choice(v$optimizer, nn_optimizers, "optimizer")
   v$weight_decay <- check_number(v$weight_decay, "weight_decay", min = 0)
@@ -94,6 +106,9 @@ check_nn_values <- function(v) {
   v$validation <- check_share(v$validation, "validation")
   v$schedule <- check_choice(v$schedule, nn_schedules, "schedule")
   v$clip <- check_number(v$clip, "clip", min = 0)
+  check_flag(v$refit, "refit")
+  v$boot_epochs <- check_count(v$boot_epochs, "boot_epochs", min = 0)
+  v$boot_rate <- check_number(v$boot_rate, "boot_rate", min = 0)
   v$momentum <- check_share(v$momentum, "momentum")
   v$betas <- check_doubles(v$betas, "betas", n = 2)
   for (beta in v$betas) {
@@ -143,21 +158,34 @@ check_control <- function(control) {
   check_nn_values(unclass(control))
 }
 
-# What the core reads: words as their numbers. n: rows. At least one row is left to train on.
-nn_settings <- function(control, n) {
+# How many of n rows are held out. At least two are left to train on.
+held_out_rows <- function(control, n) {
   n_valid <- if (control$validation > 0) max(1, round(control$validation * n)) else 0
   if (n_valid > n - 2L) {
     stop_mrl("data", "Of ", n, " rows ", n_valid, " are held out by `validation` = ",
       format(control$validation), ": fewer than 2 are left to train on.")
   }
+  as.integer(n_valid)
+}
+
+# A fixed size is too few steps an epoch for small data, or too many for large ones.
+batch_rows <- function(control, n) {
+  if (is.null(control$batch_size)) {
+    return(as.integer(max(32, min(2000, round(n / 40)))))
+  }
+  control$batch_size
+}
+
+# What the core reads: words as their numbers. n: rows.
+nn_settings <- function(control, n) {
   list(
     hidden_first = control$hidden[[1]], hidden_second = control$hidden[[2]],
     activation = match(control$activation, nn_activations) - 1L,
     batch_norm = control$batch_norm, dropout = control$dropout, epochs = control$epochs,
-    batch_size = control$batch_size, learning_rate = control$learning_rate,
+    batch_size = batch_rows(control, n), learning_rate = control$learning_rate,
     optimizer = match(control$optimizer, nn_optimizers) - 1L,
     weight_decay = control$weight_decay, patience = control$patience,
-    n_valid = as.integer(n_valid), schedule = match(control$schedule, nn_schedules) - 1L,
+    n_valid = held_out_rows(control, n), schedule = match(control$schedule, nn_schedules) - 1L,
     clip = control$clip, momentum = control$momentum, betas = control$betas,
     epsilon = control$epsilon, min_rate = control$min_rate, factor = control$factor,
     schedule_patience = control$schedule_patience
@@ -177,11 +205,13 @@ print.nn_control <- function(x, ...) {
   cat("Networks (", x$preset, "): ", sizes[1], " first stage, ", sizes[2], " outcome; ",
     paste(c(x$activation, extras), collapse = ", "), "\n",
     "Training: ", x$optimizer, ", rate ", format(x$learning_rate), schedule, ", weight decay ",
-    format(x$weight_decay), ", batches of ", format(x$batch_size, scientific = FALSE), "\n",
+    format(x$weight_decay), ", batches of ",
+    if (is.null(x$batch_size)) "n / 40" else format(x$batch_size, scientific = FALSE), "\n",
     "  at most ", x$epochs, " epochs, ",
     if (x$patience > 0L) paste0("patience ", x$patience, ", "),
     format(100 * x$validation), " % of the rows held out",
     if (x$clip > 0) paste0(", gradients clipped at ", format(x$clip)), "\n",
+    if (x$refit) "  last layers solved in closed form\n",
     sep = ""
   )
   invisible(x)

@@ -52,8 +52,8 @@ isa_setting <- function() {
 }
 
 # The name of the instruction set that will be used; recorded in each fit.
-isa_used <- function() {
-  .Call(C_isa_name, list(isa = isa_setting()))
+isa_used <- function(isa = isa_setting()) {
+  .Call(C_isa_name, list(isa = isa))
 }
 
 .onLoad <- function(libname, pkgname) {

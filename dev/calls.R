@@ -33,12 +33,19 @@ calls <- alist(
     n_folds = 2, control = context_control(2, epochs = 2, batch_norm = TRUE), seed = 1
   ),
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
-  C_iv_quantile_fit = suppressWarnings(iv_quantile(y ~ x + w | z + w, toy,
-    n_quantiles = 2, control = nn_control(hidden = 2, epochs = 2, batch_norm = TRUE)
+  C_iv_neural_boot = suppressWarnings(iv_quantile(y ~ x + w | z + w, toy,
+    n_boot = 10, cluster = ~family, control = nn_control(hidden = 2, epochs = 2)
   )),
-  C_iv_quantile_predict = run_network(list(
+  C_iv_neural_exposure = first_stage_nodes(suppressWarnings(iv_deep(y ~ x + w | z + w, toy,
+    first_stage = "mixture", control = nn_control(hidden = 2, epochs = 2)
+  )), list(toy$z + 0), cbind(toy$w), 24L),
+  C_iv_neural_fit = suppressWarnings(iv_deep(I(y > 0) ~ x + w | z + w, toy,
+    binary = TRUE, cross_fit = 2, progress = function(...) NULL,
+    control = nn_control(hidden = 2, epochs = 2, batch_norm = FALSE)
+  )),
+  C_iv_neural_outcome = run_network(list(
     hidden = integer(0), activation = 0L, batch_norm = FALSE, dropout = 0,
-    params = c(1, rep(0, 31)), statistics = numeric(), scale_x = c(0, 1),
+    params = c(1, rep(0, 31)), statistics = numeric(), theta = NULL, scale_x = c(0, 1),
     scale_w = matrix(0, 2, 0), scale_y = c(0, 1), binary = FALSE
   ), toy$x, NULL, NULL, "slope"),
   C_lasso_fit = lasso_fit(toy$x, toy$z + 0, foldid = rep(1:3, 8), nlambda = 5L),
