@@ -2,6 +2,7 @@
 
 #include "blas.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -126,7 +127,7 @@ static mrl_head_fit judge(const scaled *s, const mrl_head_choice *choice)
     }
     fit.rss += s->theta[j] * (part - 2 * s->b[j]);
   }
-  fit.rss = fmax(fit.rss, 1e-15 * s->yy); /* an exact fit */
+  fit.rss = fmax(fit.rss, 1e-15 * s->yy + DBL_MIN); /* an exact fit, a constant outcome */
   fit.bic = s->n * (s->is_working ? fit.rss : log(fit.rss)) + fit.df * log(s->n);
   return fit;
 }

@@ -19,8 +19,8 @@
  * on [1, z, w, H], H the net's last hidden layer under a ridge whose size (also: H left out, or the
  * net's own mean alone) has the smallest squared error on validation rows after being solved on
  * training rows; the choice is solved again on all of them. All deviations are then stretched by
- * one factor, so that the mean variance within rows is that of the residuals: first and second
- * moments of x are met, and residuals are orthogonal to z, w as in two-stage least squares.
+ * one factor, so that first and second moments of x are met; residuals are orthogonal to z, w as in
+ * two-stage least squares.
  */
 #ifndef MRL_IV_FIRST_H
 #define MRL_IV_FIRST_H

@@ -256,9 +256,23 @@ static mrl_status solve_ridge(double *theta, mrl_first_fit *fit, mrl_first_work 
   return mrl_head_ridge(theta, &fit->rho, &none, moments, work->solve, ctx);
 }
 
-/* The factor with which the mean variance within rows is that of the residuals. */
+/* Mean variance of x that the location leaves to the nodes, so that x^2 has the mean observed: that
+ * of the residuals, where no ridge makes them correlated with the location. */
+static double left_over(const double *theta, const mrl_first_work *work, const mrl_head_moments *on)
+{
+  const size_t ld = on->p + 1;
+  double fitted = 0;
+  for (size_t j = 0; j < on->p; j++) {
+    for (size_t i = 0; i < on->p; i++) {
+      fitted += theta[work->use[i]] * on->gram[i + j * ld] * theta[work->use[j]];
+    }
+  }
+  return fmax(on->gram[on->p + on->p * ld] - fitted, 0) / on->total;
+}
+
+/* The factor with which the mean variance within rows is what is left over. */
 static double stretch_for(const mrl_law *law, const mrl_first_rows *rows, const size_t *const row[],
-                          const size_t n[], double residual)
+                          const size_t n[], double left)
 {
   double within = 0, total = 0;
   for (int part = 0; part < 2; part++) {
@@ -268,7 +282,7 @@ static double stretch_for(const mrl_law *law, const mrl_first_rows *rows, const 
       total += weight;
     }
   }
-  return within > 0 ? sqrt(fmax(residual, 0) * total / within) : 1;
+  return within > 0 ? sqrt(left * total / within) : 1;
 }
 
 mrl_status mrl_first_locate(mrl_first_fit *fit, mrl_first_work *work, const mrl_first *first,
@@ -312,7 +326,7 @@ mrl_status mrl_first_locate(mrl_first_fit *fit, mrl_first_work *work, const mrl_
   on_train.total += on_valid.total;
   MRL_TRY(is_ridge ? solve_ridge(fit->location, fit, work, first, &on_train, ctx)
                    : solve_candidate(fit->location, NULL, work, first, &on_train, fit->rho));
-  fit->stretch = stretch_for(law, rows, row, n, error_of(fit->location, work, &on_train));
+  fit->stretch = stretch_for(law, rows, row, n, left_over(fit->location, work, &on_train));
   return MRL_OK;
 }
 

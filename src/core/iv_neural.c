@@ -152,17 +152,27 @@ size_t mrl_ivn_epochs_most(const mrl_ivn *ivn)
   return epochs;
 }
 
-double mrl_ivn_loss(const mrl_ivn *ivn)
+/* Of the last epoch of a training; NaN before the first. */
+static double last_loss(const mrl_epoch *history, size_t epochs)
 {
-  const int done = ivn->at == ivn->n_stages;
-  const mrl_progress *progress =
-      done ? &ivn->stage[ivn->at - 1].progress : &ivn->worker.train.progress;
-  const mrl_epoch *history = done ? ivn->stage[ivn->at - 1].history : ivn->worker.train.history;
-  if ((!done && !is_trained(ivn, ivn->at)) || progress->epoch == 0) {
+  if (epochs == 0) {
     return NAN;
   }
-  const mrl_epoch *last = history + progress->epoch - 1;
+  const mrl_epoch *last = history + epochs - 1;
   return isnan(last->valid) ? last->train : last->valid;
+}
+
+double mrl_ivn_loss(const mrl_ivn *ivn)
+{
+  const mrl_train *train = &ivn->worker.train;
+  double loss = NAN;
+  if (ivn->at < ivn->n_stages && is_trained(ivn, ivn->at)) {
+    loss = last_loss(train->history, train->progress.epoch);
+  }
+  for (size_t s = ivn->at; isnan(loss) && s-- > 0;) {
+    loss = last_loss(ivn->stage[s].history, ivn->stage[s].progress.epoch);
+  }
+  return loss;
 }
 
 mrl_status mrl_ivn_run(mrl_ivn *ivn, size_t until, const mrl_ctx *ctx)

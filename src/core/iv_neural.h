@@ -49,7 +49,7 @@ mrl_status mrl_ivn_run(mrl_ivn *ivn, size_t until, const mrl_ctx *ctx);
 /* Epochs done over all stages; the most that there can be. */
 size_t mrl_ivn_epochs(const mrl_ivn *ivn);
 size_t mrl_ivn_epochs_most(const mrl_ivn *ivn);
-/* The latest monitored loss; NaN before the first epoch of a stage. */
+/* The latest monitored loss; NaN before the first epoch. */
 double mrl_ivn_loss(const mrl_ivn *ivn);
 
 /* The state as bytes in the machine's order, of a fit that was started and is not done. load: into
