@@ -14,21 +14,22 @@
 #'   effects on the others', the mean of squared residuals over their variances. Below 10 the direct
 #'   effects by IVW are biased by weak instruments;
 #' * `F_least`: the same with the \eqn{\delta} that makes it least, and \eqn{n - (k - 1)} instead of
-#'   n in the mean, as derived in the paper: F-distributed around 1 if the variants do not predict
-#'   the exposure given the others. Never much above `F_conditional`; where it is far below, believe
-#'   it;
+#'   n in the mean: around 1, as F, if the variants do not tell some combination of the exposures
+#'   from nothing. That combination is the same whichever exposure one begins with, and so is the
+#'   number: the strength of the weakest combination, as Cragg and Donald's statistic is for
+#'   individual data;
 #' * `R2_others`: share of this exposure's effects (their weighted sum of squares) that the others'
 #'   explain;
-#' * `Q`, `Q_df`, `Q_pval`, `I2`: heterogeneity of the outcome's effects about the IVW estimates, with
-#'   the variance of all effects, as MVMR's `pleiotropy_mvmr()` (which takes off one more degree of
-#'   freedom than there are parameters), and its share beyond chance;
+#' * `Q`, `Q_df`, `Q_pval`, `I2`: heterogeneity of the outcome's effects about the IVW estimates,
+#'   with the variance of all effects, as MVMR's `pleiotropy_mvmr()` (which takes off one more
+#'   degree of freedom than there are parameters), and its share beyond chance;
 #' * `Q_least`, `Q_least_pval`: its least value over all direct effects, an exact test of pleiotropy
 #'   also with weak variants. Q does not depend on the exposure and is repeated.
 #'
 #' For pairs `id.exposure`, `exposure`, `id.exposure2`, `exposure2`, `correlation` (of the effects
 #' about their means), `cosine` (weighted by \eqn{1/s_Y^2}, about zero, as IVW sees them). For
-#' variants `SNP`, `residual` of the outcome's effect about the IVW estimates, `se` of that, `z`, and
-#' `Q`, the contribution to Q.
+#' variants `SNP`, `residual` of the outcome's effect about the IVW estimates, `se` of that, `z`,
+#' and `Q`, the contribution to Q.
 #'
 #' With one exposure `F_conditional` and `F_least` are `F_mean`.
 #' @references Sanderson, Spiller and Bowden (2021), Stat. Med. 40:5434. Sanderson and Windmeijer

@@ -213,8 +213,9 @@ check_correlations <- function(x, arg) {
   if (max(abs(x - t(x))) > 1e-8) {
     stop_argument(arg, "must be symmetric", paste("differences of", format(max(abs(x - t(x))))))
   }
-  if (max(abs(diag(x) - 1)) > 1e-8) {
-    stop_argument(arg, "must have ones on its diagonal", format(diag(x)[abs(diag(x) - 1) > 1e-8][1]))
+  other <- diag(x)[abs(diag(x) - 1) > 1e-8]
+  if (length(other)) {
+    stop_argument(arg, "must have ones on its diagonal", format(other[1]))
   }
   if (max(abs(x)) > 1 + 1e-8) {
     stop_argument(arg, "must have no correlation beyond 1", format(max(abs(x))))

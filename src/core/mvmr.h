@@ -91,11 +91,11 @@ mrl_status mrl_mv_run(mrl_mv_estimate *out, const mrl_mv_data *data, const mrl_m
  * effects about delta_j times the effects on the others, with the variance of that difference
  * (Sanderson, Spiller & Bowden 2021, Stat. Med. 40:5434). f (k): Q_j / n at the unweighted least
  * squares delta_j, as MVMR's strength_mvmr(). f_least (k): least Q_j over delta_j, divided by
- * n - (k - 1). q: heterogeneity of the outcome's effects about the IVW estimate with the variance
- * of the residuals, as pleiotropy_mvmr(); q_least: its least value over all effects.
- * r2 (k): share of the weighted sum of squares of exposure j's effects that the others explain.
- * residual (n), spread (n): outcome effects less what the IVW estimate says, and their standard
- * deviation, as they enter q.
+ * n - (k - 1); the same for all j, since it is least over all combinations of the exposures. q:
+ * heterogeneity of the outcome's effects about the IVW estimate with the variance of the residuals,
+ * as pleiotropy_mvmr(); q_least: its least value over all effects. r2 (k): share of the weighted
+ * sum of squares of exposure j's effects that the others explain. residual (n), spread (n): outcome
+ * effects less what the IVW estimate says, and their standard deviation, as they enter q.
  */
 typedef struct {
   double *f, *f_least, *r2;  /* (k) */

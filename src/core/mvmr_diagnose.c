@@ -96,6 +96,19 @@ static void strength(mrl_mv_diagnosis *out, const workspace *space, const mrl_mv
   }
 }
 
+/* Least over the combinations of exposures, the number is the same for all: each search may have
+ * come to a local minimum only, so the least of them counts. */
+static void share_least(mrl_mv_diagnosis *out, size_t k)
+{
+  double least = INFINITY;
+  for (size_t j = 0; j < k; j++) {
+    least = fmin(least, out->f_least[j]); /* of a NaN and a number the number */
+  }
+  for (size_t j = 0; j < k; j++) {
+    out->f_least[j] = isfinite(least) ? least : NAN;
+  }
+}
+
 static void share_explained(mrl_mv_diagnosis *out, const workspace *space, const mrl_mv_data *d)
 {
   for (size_t j = 0; j < d->k; j++) {
@@ -142,6 +155,7 @@ mrl_status mrl_mv_diagnose(mrl_mv_diagnosis *out, const mrl_mv_data *data, void 
     strength(out, &space, data, j);
     mrl_poll(ctx);
   }
+  share_least(out, data->k);
   share_explained(out, &space, data);
   heterogeneity(out, &space, data);
   return MRL_OK;

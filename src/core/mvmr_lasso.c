@@ -270,7 +270,7 @@ static double record(path *p, size_t at, double penalty)
 
 /* Solutions from the largest penalty down, as far as glmnet goes: till they explain everything, or
  * nothing more. Their number; 0 if one does not converge. */
-static size_t run_path(path *p, double largest)
+static size_t run_path(path *p, double largest, const mrl_ctx *ctx)
 {
   const double factor = pow(ratio_of_ends, 1.0 / (N_PENALTIES - 1));
   double before = 0, penalty = largest;
@@ -285,6 +285,7 @@ static size_t run_path(path *p, double largest)
       return 0;
     }
     const double share = record(p, at, at == 0 ? INFINITY : penalty);
+    mrl_poll(ctx);
     if (at + 1 >= LEAST_PENALTIES && (share - before < 1e-5 * share || share > 0.999)) {
       return at + 1;
     }
@@ -342,7 +343,7 @@ static void refit(mrl_mv_estimate *out, const path *p, const int *kept)
 }
 
 void mrl_mv_lasso(mrl_mv_estimate *out, const mrl_mv_data *d, const mrl_mv_settings *settings,
-                  double *work)
+                  double *work, const mrl_ctx *ctx)
 {
   path p = split(d, work);
   if (d->n <= d->k + 1) {
@@ -356,7 +357,7 @@ void mrl_mv_lasso(mrl_mv_estimate *out, const mrl_mv_data *d, const mrl_mv_setti
   const double largest = largest_penalty(&p), n = (double)d->n;
   size_t at = 0;
   if (isnan(settings->lambda)) {
-    const size_t n_path = run_path(&p, largest);
+    const size_t n_path = run_path(&p, largest, ctx);
     if (n_path == 0) {
       out->why = MRL_MV_NO_CONVERGE;
       return;

@@ -26,12 +26,11 @@ static double p_value(double z, double df, int by_student)
 
 void mrl_mv_finish(mrl_mv_estimate *out, size_t n, size_t k, int by_student)
 {
-  int finite = 1;
-  for (size_t j = 0; j < k; j++) {
-    finite = finite && isfinite(out->b[j]);
+  for (size_t j = 0; j < k && out->why == MRL_MV_FINE; j++) {
+    out->why = isfinite(out->b[j]) ? MRL_MV_FINE : MRL_MV_DEGENERATE;
   }
-  if (!finite || out->why != MRL_MV_FINE) {
-    const mrl_mv_why why = out->why == MRL_MV_FINE ? MRL_MV_DEGENERATE : out->why;
+  if (out->why != MRL_MV_FINE) {
+    const mrl_mv_why why = out->why;
     mrl_mv_clear(out, n, k);
     out->why = why;
     return;

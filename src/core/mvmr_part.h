@@ -66,7 +66,7 @@ void mrl_mv_median_draw(double *b, const size_t *basis, const mrl_mv_data *d,
 
 size_t mrl_mv_lasso_work(const mrl_mv_data *d);
 void mrl_mv_lasso(mrl_mv_estimate *out, const mrl_mv_data *d, const mrl_mv_settings *settings,
-                  double *work);
+                  double *work, const mrl_ctx *ctx);
 
 /* mvmr_cml.c ------------------------------------------------------------------------------------*/
 

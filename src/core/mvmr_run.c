@@ -288,7 +288,7 @@ static void run_method(mrl_mv_estimate *out, mrl_mv_method method, const workspa
   } else if (method == MRL_MV_MEDIAN) {
     run_median(out, space, d, settings, ctx);
   } else if (method == MRL_MV_LASSO) {
-    mrl_mv_lasso(out, d, settings, space->lane[0]);
+    mrl_mv_lasso(out, d, settings, space->lane[0], ctx);
   } else if (method == MRL_MV_CML || method == MRL_MV_CML_DP) {
     run_cml(out, method, space, d, settings, ctx);
   } else {
