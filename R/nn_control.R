@@ -42,8 +42,8 @@ nn_presets <- list(
 #' @param batch_norm Batch normalisation in the hidden layers?
 #' @param dropout Share of the hidden units that are dropped, at least 0 and below 1.
 #' @param epochs The most passes over the training rows.
-#' @param batch_size Rows of a batch; more than there are means all. NULL with the preset `"mrlearn"`:
-#'   a fortieth of the rows, at least 32 and at most 2000.
+#' @param batch_size Rows of a batch; more than there are means all. By default with the preset
+#'   `"mrlearn"` a fortieth of the rows, at least 32 and at most 2000.
 #' @param learning_rate The first learning rate.
 #' @param optimizer `"adamw"`, `"adam"`, `"amsgrad"` or `"sgd"`.
 #' @param weight_decay Decay of the weights (not of constants and scales): taken off them by
@@ -55,7 +55,7 @@ nn_presets <- list(
 #'   (times `factor` after `schedule_patience` epochs without a new lowest loss) or `"constant"`.
 #' @param clip Largest norm of the gradient; 0 for none.
 #' @param refit Solve the first stage's mean and the last layer of the outcome network in closed
-#'   form after training? See the estimator.
+#'   form after training? For [iv_quantile()] and [iv_deep()], as are the next two.
 #' @param boot_epochs Epochs for which a bootstrap replicate goes on training; 0 for the closed
 #'   forms alone.
 #' @param boot_rate Its constant learning rate, as a part of `learning_rate`.
