@@ -190,6 +190,39 @@ static void all_optimizers(mrl_real *bag, mrl_isa isa)
   free(g);
 }
 
+/*
+ * Moments of columns whose first rows are far from the rest, or which are nearly constant, against
+ * sums in double. 257 rows about the mean of 16: at most 1 + 257 / 16 = 17 times the squares are
+ * summed, so 17 times the few roundings (6e-8) of a sum over 17 strips: 5e-6.
+ */
+static void test_moments(mrl_isa isa)
+{
+  enum { MANY = 257, FEW = 11 };
+  mrl_real *z = bytes(LD * sizeof *z), mean, square;
+  for (size_t kind = 0; kind < 8; kind++) {
+    const size_t n = kind % 2 ? FEW : MANY;
+    const mrl_shape shape = {n, LD, 1, isa};
+    double exact_mean = 0, exact_square = 0;
+    fill_normal(z, n, kind / 2 == 2 ? 0 : 1, 20 + kind);
+    z[0] = kind / 2 == 1 ? 1e6f : z[0];
+    for (size_t i = 0; i < n; i++) {
+      z[i] += kind / 2 == 0 ? 0 : 1000;
+      exact_mean += (double)z[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+      exact_square += pow((double)z[i] - exact_mean, 2);
+    }
+    mrl_moments(&mean, &square, z, &shape);
+    const double away = 4 * sqrt(exact_square / (double)n); /* of the 16 rows' mean, at most */
+    CHECK_NEAR((double)mean, exact_mean, 2e-7 * (1 + fabs(exact_mean) + away));
+    CHECK_NEAR((double)square, exact_square, 5e-6 * exact_square + 1e-12);
+    z[1] = NAN;
+    mrl_moments(&mean, &square, z, &shape);
+    CHECK(isnan(mean) && isnan(square));
+  }
+  free(z);
+}
+
 static void test_bits(void (*all)(mrl_real *, mrl_isa))
 {
   mrl_real *wide = bytes(BAG * sizeof *wide), *narrow = bytes(BAG * sizeof *narrow);
@@ -266,6 +299,7 @@ int main(void)
     }
     test_dropout((mrl_isa)isa);
     test_extremes((mrl_isa)isa);
+    test_moments((mrl_isa)isa);
   }
   test_bits(all_layers);
   test_bits(all_losses);

@@ -25,7 +25,10 @@ enum {
   KC = 384,                /* with it a panel of b (nr x KC) stays in the first-level cache, */
   MC_BYTES = 5 * MR_BYTES, /* a block of a (MC x KC, 370 kB) in the second, */
   NC = 1024,               /* and b (KC x NC) in the third */
-  IN_PLACE_PANELS = 3,     /* up to so many panels of b, a is not packed if it need not be */
+  IN_PLACE_PANELS = 3,     /* up to so many panels of b, a is not packed if it need not be, */
+  IN_PLACE_HEIGHTS = 6,    /* up to so many tiles of rows, b is not; */
+  NEAR_BYTES = 256 * 1024, /* nor is a if its columns touch no more than 64 pages; */
+  SET_BYTES = 4096,        /* lines so far apart share a set of the first-level cache */
   REGION_COLUMNS = 8192    /* columns of c between two polls */
 };
 
@@ -151,6 +154,24 @@ static int better_flipped(size_t m, size_t n, size_t k, size_t len)
   const double fill_m = (double)m / (double)round_up(m, len);
   const double fill_n = (double)n / (double)round_up(n, len);
   return k >= 32 && fill_n > 1.25 * fill_m;
+}
+
+/*
+ * Whether a of kc columns, in which the kernel finds its registers, is read where it lies: if few
+ * columns of c would share the cost of packing, or if a panel of it stays in the cache all the
+ * same. apart: bytes from column to column.
+ */
+static int a_in_place(size_t apart, size_t kc, size_t cols, size_t nr)
+{
+  const int is_near = kc * apart <= NEAR_BYTES && apart % (SET_BYTES / 8) != 0;
+  return is_near || cols <= IN_PLACE_PANELS * nr;
+}
+
+/* Whether b is, each column of a panel from a line of cache of its own: if few rows of c would
+ * share the cost of turning it. */
+static int b_in_place(size_t apart, size_t rows, size_t mr)
+{
+  return rows <= IN_PLACE_HEIGHTS * mr && apart % SET_BYTES != 0;
 }
 
 /* About 0.05 s of work on a slow machine: 10 GFLOP/s for each 16 bytes of its registers. */

@@ -5,14 +5,14 @@
  *
  * As in Goto & van de Geijn (2008, ACM TOMS 34:12): op(b) is packed KC rows by NC columns at a time
  * into panels of nr columns, op(a) MC rows by KC columns into panels of mr rows, both so that the
- * kernel reads straight on. Each thread computes a rectangle of c with packed matrices of its own:
- * a little is packed twice, but no thread waits for another before the end, which on a busy machine
- * is what costs.
+ * kernel reads straight on; either is read in place where packing would not pay. Each thread
+ * computes a rectangle of c with packed matrices of its own: a little is packed twice, but no
+ * thread waits for another before the end, which on a busy machine is what costs.
  */
 
 /* A kernel for each number of registers of rows and of columns, see gemm_kernel.h. */
-typedef void TYPED(kernel)(size_t kc, const REAL *a, size_t lda, const REAL *b, size_t ldb, REAL *c,
-                           size_t ldc, int load);
+typedef void TYPED(kernel)(size_t kc, const REAL *a, size_t lda, const REAL *b, size_t b_row,
+                           size_t b_col, REAL *c, size_t ldc, int load);
 
 typedef struct {
   size_t len; /* numbers in a register */
@@ -64,11 +64,11 @@ static const TYPED(kernels) * TYPED(kernels_for)(mrl_isa isa)
 }
 
 /* A tile: c (rows, cols) with element (i, j) at [i * row_step + j * col_step]. a holds whole
- * registers of rows, zeros behind the last row. */
+ * registers of rows, zeros behind the last row; b as in gemm_kernel.h. */
 typedef struct {
   const REAL *a, *b;
   REAL *c;
-  size_t lda, ldb, row_step, col_step;
+  size_t lda, b_row, b_col, row_step, col_step;
   size_t rows, cols, kc;
   int load; /* add to c */
 } TYPED(tile);
@@ -109,7 +109,7 @@ static void TYPED(run_tile)(const TYPED(kernels) * ks, const TYPED(tile) * t)
   const size_t mv = (t->rows + ks->len - 1) / ks->len;
   TYPED(kernel) *kernel = ks->kernel[mv - 1][t->cols - 1];
   if (t->row_step == 1 && t->rows == mv * ks->len) {
-    kernel(t->kc, t->a, t->lda, t->b, t->ldb, t->c, t->col_step, t->load);
+    kernel(t->kc, t->a, t->lda, t->b, t->b_row, t->b_col, t->c, t->col_step, t->load);
     return;
   }
   REAL buffer[MR_BYTES / sizeof(REAL) * NR_MAX];
@@ -117,7 +117,7 @@ static void TYPED(run_tile)(const TYPED(kernels) * ks, const TYPED(tile) * t)
   if (t->load) {
     TYPED(tile_load)(buffer, ld, t);
   }
-  kernel(t->kc, t->a, t->lda, t->b, t->ldb, buffer, ld, t->load);
+  kernel(t->kc, t->a, t->lda, t->b, t->b_row, t->b_col, buffer, ld, t->load);
   TYPED(tile_store)(buffer, ld, t);
 }
 
@@ -200,16 +200,15 @@ static void TYPED(pack_a)(REAL *dst, const TYPED(job) * job, size_t i, size_t ro
   }
 }
 
-/*
- * Rows of c (at most MC) by columns of c (packed in b), over p .. p + kc - 1. Where a lies as the
- * kernel wants it and few columns would share the cost of packing, it is read in place.
+/* Rows of c (at most MC) by columns of c, over p .. p + kc - 1. b: these columns packed, or NULL.
  */
 static void TYPED(multiply_block)(const TYPED(job) * job, REAL *pack, const REAL *b, range rows,
                                   range cols, size_t p, size_t kc)
 {
   const TYPED(kernels) *ks = job->ks;
   const size_t n_rows = rows.end - rows.begin;
-  const int in_place = job->ta == MRL_NO_TRANS && cols.end - cols.begin <= IN_PLACE_PANELS * ks->nr;
+  const int in_place = job->ta == MRL_NO_TRANS &&
+                       a_in_place(job->lda * sizeof(REAL), kc, cols.end - cols.begin, ks->nr);
   const size_t whole = in_place ? n_rows - n_rows % ks->len : 0; /* rows not to be packed */
   for (size_t r = 0; r < n_rows; r += ks->mr) {
     const size_t height = min_size(ks->mr, n_rows - r);
@@ -224,8 +223,9 @@ static void TYPED(multiply_block)(const TYPED(job) * job, REAL *pack, const REAL
       const TYPED(tile) t = {
           .a = packed ? pack + r * kc : job->a + i + p * job->lda,
           .lda = packed ? round_up(height, ks->len) : job->lda,
-          .b = b + (j - cols.begin) * kc,
-          .ldb = ks->nr,
+          .b = b ? b + (j - cols.begin) * kc : job->b + p + j * job->ldb,
+          .b_row = b ? ks->nr : 1,
+          .b_col = b ? 1 : job->ldb,
           .c = job->c + i * job->row_step + j * job->col_step,
           .row_step = job->row_step,
           .col_step = job->col_step,
@@ -246,14 +246,19 @@ static void TYPED(multiply)(const TYPED(job) * job, size_t thread, range rows, r
   REAL *pack_a = job->pack_a + thread * job->a_size, *pack_b = job->pack_b + thread * job->b_size;
   const size_t mc = MC_BYTES / sizeof(REAL) / job->ks->mr * job->ks->mr;
   const size_t kc = even_part(span.end - span.begin, KC);
+  const int packs_b = job->tb == MRL_TRANS ||
+                      !b_in_place(job->ldb * sizeof(REAL), rows.end - rows.begin, job->ks->mr);
   for (size_t j = cols.begin; j < cols.end; j += NC) {
     const range some_cols = {j, min_size(j + NC, cols.end)};
     for (size_t p = span.begin; p < span.end; p += kc) {
       const size_t depth = min_size(kc, span.end - p);
-      TYPED(pack_b)(pack_b, job, p, depth, j, some_cols.end - j);
+      if (packs_b) {
+        TYPED(pack_b)(pack_b, job, p, depth, j, some_cols.end - j);
+      }
       for (size_t i = rows.begin; i < rows.end; i += mc) {
         const range some_rows = {i, min_size(i + mc, rows.end)};
-        TYPED(multiply_block)(job, pack_a, pack_b, some_rows, some_cols, p, depth);
+        TYPED(multiply_block)
+        (job, pack_a, packs_b ? pack_b : NULL, some_rows, some_cols, p, depth);
       }
     }
   }

@@ -10,9 +10,9 @@
  *   FMA(a, b, c)  a * b + c on registers. Fused by an intrinsic on the vector paths, because
  *                 whether the compiler fuses an expression depends on -std and -ffp-contract.
  *
- * c (rows, cols; ldc) = sum over p of a[p * lda + i] * b[p * ldb + j], on top of c if `load`, with
- * rows = LEN, 2 LEN, .. MV LEN and cols = 1 .. NR: one kernel each. The accumulators are variables
- * with names, not an array: at -O2 gcc keeps an array in memory.
+ * c (rows, cols; ldc) = sum over p of a[p * lda + i] * b[p * b_row + j * b_col], on top of c if
+ * `load`, with rows = LEN, 2 LEN, .. MV LEN and cols = 1 .. NR: one kernel each. The accumulators
+ * are variables with names, not an array: at -O2 gcc keeps an array in memory.
  */
 typedef REAL KERNEL(vec) __attribute__((vector_size(LEN * sizeof(REAL)), may_alias));
 /* The same at any address. */
@@ -30,19 +30,21 @@ typedef REAL KERNEL(vec_u)
 #define EACH_COLUMN(DO) DO(0) DO(1) DO(2) DO(3)
 #endif
 
+/* START and FINISH take c from column to column: eight addresses at once would be spilled. */
 #define START(j)                                                                                   \
   VEC r0_##j = {0}, r1_##j = {0}, r2_##j = {0};                                                    \
   if (load && nr > j) {                                                                            \
-    r0_##j = CONST_AT(c + j * ldc);                                                                \
+    r0_##j = CONST_AT(from);                                                                       \
     if (mv > 1)                                                                                    \
-      r1_##j = CONST_AT(c + j * ldc + LEN);                                                        \
+      r1_##j = CONST_AT(from + LEN);                                                               \
     if (mv > 2)                                                                                    \
-      r2_##j = CONST_AT(c + j * ldc + 2 * LEN);                                                    \
+      r2_##j = CONST_AT(from + 2 * LEN);                                                           \
+    from += ldc;                                                                                   \
   }
 
 #define STEP(j)                                                                                    \
   if (nr > j) {                                                                                    \
-    const VEC bj = SPLAT(bp[j]);                                                                   \
+    const VEC bj = SPLAT(bp[j * b_col]);                                                           \
     r0_##j = FMA(a0, bj, r0_##j);                                                                  \
     if (mv > 1)                                                                                    \
       r1_##j = FMA(a1, bj, r1_##j);                                                                \
@@ -52,21 +54,23 @@ typedef REAL KERNEL(vec_u)
 
 #define FINISH(j)                                                                                  \
   if (nr > j) {                                                                                    \
-    AT(c + j * ldc) = r0_##j;                                                                      \
+    AT(c) = r0_##j;                                                                                \
     if (mv > 1)                                                                                    \
-      AT(c + j * ldc + LEN) = r1_##j;                                                              \
+      AT(c + LEN) = r1_##j;                                                                        \
     if (mv > 2)                                                                                    \
-      AT(c + j * ldc + 2 * LEN) = r2_##j;                                                          \
+      AT(c + 2 * LEN) = r2_##j;                                                                    \
+    c += ldc;                                                                                      \
   }
 
 /* mv and nr are constants in each caller, so that of this body only what they need remains. */
 TARGET static inline __attribute__((always_inline)) void
 KERNEL(body)(const int mv, const int nr, size_t kc, const REAL *a, size_t lda, const REAL *b,
-             size_t ldb, REAL *c, size_t ldc, int load)
+             size_t b_row, size_t b_col, REAL *c, size_t ldc, int load)
 {
+  const REAL *from = c;
   EACH_COLUMN(START)
   for (size_t p = 0; p < kc; p++) {
-    const REAL *ap = a + p * lda, *bp = b + p * ldb;
+    const REAL *ap = a + p * lda, *bp = b + p * b_row;
     const VEC a0 = CONST_AT(ap);
     const VEC a1 = mv > 1 ? CONST_AT(ap + LEN) : a0;
     const VEC a2 = mv > 2 ? CONST_AT(ap + 2 * LEN) : a0;
@@ -77,9 +81,9 @@ KERNEL(body)(const int mv, const int nr, size_t kc, const REAL *a, size_t lda, c
 
 #define INSTANCE(mv, nr)                                                                           \
   TARGET static void KERNEL(k##mv##nr)(size_t kc, const REAL *a, size_t lda, const REAL *b,        \
-                                       size_t ldb, REAL *c, size_t ldc, int load)                  \
+                                       size_t b_row, size_t b_col, REAL *c, size_t ldc, int load)  \
   {                                                                                                \
-    KERNEL(body)(mv, nr, kc, a, lda, b, ldb, c, ldc, load);                                        \
+    KERNEL(body)(mv, nr, kc, a, lda, b, b_row, b_col, c, ldc, load);                               \
   }
 
 #if NR == 8

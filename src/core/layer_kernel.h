@@ -5,14 +5,13 @@
 
 FN VEC KERNEL(activate)(const mrl_activation act, VEC u, mrl_real slope)
 {
-  VEC density;
   switch (act) {
   case MRL_RELU:
     return KERNEL(at_least)(u, 0);
   case MRL_LEAKY_RELU:
     return WHERE_GREATER(SPLAT(0), u, u * slope, u);
   case MRL_GELU:
-    return u * KERNEL(normal_of)(&density, u);
+    return KERNEL(gelu_of)(u);
   case MRL_TANH:
     return KERNEL(tanh_of)(u);
   case MRL_SIGMOID:
@@ -27,15 +26,14 @@ FN VEC KERNEL(activate)(const mrl_activation act, VEC u, mrl_real slope)
 /* The derivative; at a kink, that from the left. */
 FN VEC KERNEL(steepness)(const mrl_activation act, VEC u, mrl_real slope)
 {
-  VEC y, density;
+  VEC y;
   switch (act) {
   case MRL_RELU:
     return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(0));
   case MRL_LEAKY_RELU:
     return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(slope));
   case MRL_GELU:
-    y = KERNEL(normal_of)(&density, u);
-    return FMA(u * (mrl_real)0.39894228040143268, density, y);
+    return KERNEL(gelu_slope)(u);
   case MRL_TANH:
     y = KERNEL(tanh_of)(u);
     return FMA(-y, y, SPLAT(1));
@@ -90,7 +88,7 @@ FN mrl_real KERNEL(total)(const mrl_real *lanes)
     const VEC z = CONST_AT(zj + i + part * LEN), u = FMA(z, a, c);                                 \
     const VEC d = CONST_AT(dj + i + part * LEN) * KERNEL(steepness)(act, u, slope);                \
     sum_c##part += d;                                                                              \
-    sum_a##part = FMA(d, (z - shift) * scale, sum_a##part);                                        \
+    sum_a##part = FMA(d, z - shift, sum_a##part);                                                  \
     AT(oj + i + part * LEN) = d * post;                                                            \
   }
 
@@ -102,8 +100,7 @@ FN void KERNEL(affine_backward_by)(const mrl_activation act, mrl_real *out, mrl_
   const mrl_real slope = affine->slope;
   for (size_t j = 0; j < shape->width; j++) {
     const VEC a = SPLAT(affine->a[j]), c = SPLAT(affine->c[j]);
-    const VEC shift = SPLAT(affine->shift[j]), scale = SPLAT(affine->scale[j]);
-    const VEC post = SPLAT(affine->post[j]);
+    const VEC shift = SPLAT(affine->shift[j]), post = SPLAT(affine->post[j]);
     const mrl_real *zj = z + j * shape->ld, *dj = dh + j * shape->ld;
     mrl_real *oj = out + j * shape->ld, lanes_a[MRL_LANES], lanes_c[MRL_LANES];
     VEC sum_a0 = {0}, sum_a1 = {0}, sum_a2 = {0}, sum_a3 = {0};
@@ -115,7 +112,7 @@ FN void KERNEL(affine_backward_by)(const mrl_activation act, mrl_real *out, mrl_
   AT(lanes_a + part * LEN) = sum_a##part;                                                          \
   AT(lanes_c + part * LEN) = sum_c##part;
     EACH_PART(STORE_SUMS)
-    sum_a[j] = KERNEL(total)(lanes_a);
+    sum_a[j] = affine->scale[j] * KERNEL(total)(lanes_a);
     sum_c[j] = KERNEL(total)(lanes_c);
   }
 }
@@ -152,49 +149,61 @@ TARGET static void KERNEL(affine_forward)(mrl_real *h, const mrl_real *z, const 
 
 TARGET static void KERNEL(affine_backward)(mrl_real *out, mrl_real *sum_a, mrl_real *sum_c,
                                            const mrl_real *dh, const mrl_real *z,
-                                           const mrl_affine *affine, const mrl_shape *shape){
-    BY_ACTIVATION(affine_backward_by, out, sum_a, sum_c, dh, z, affine, shape)}
-
-/* Sum over the rows of z - shift, or of its square; `last` stands for the strip that rows cut. */
-FN mrl_real KERNEL(column_sum)(const int squares, const mrl_real *z, const mrl_real *last,
-                               mrl_real shift, size_t rows)
+                                           const mrl_affine *affine, const mrl_shape *shape)
 {
-  mrl_real lanes[MRL_LANES];
-  const VEC s = SPLAT(shift);
-  VEC sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};
-  for (size_t i = 0; i < rows; i += MRL_LANES) {
-    const mrl_real *strip = i + MRL_LANES <= rows ? z + i : last;
-#define SUM_STEP(part)                                                                             \
-  {                                                                                                \
-    const VEC d = CONST_AT(strip + part * LEN) - s;                                                \
-    if (squares) {                                                                                 \
-      sum##part = FMA(d, d, sum##part);                                                            \
-    } else {                                                                                       \
-      sum##part += d;                                                                              \
-    }                                                                                              \
-  }
-    EACH_PART(SUM_STEP)
-  }
-#define STORE_SUM(part) AT(lanes + part * LEN) = sum##part;
-  EACH_PART(STORE_SUM)
-  return KERNEL(total)(lanes);
+  BY_ACTIVATION(affine_backward_by, out, sum_a, sum_c, dh, z, affine, shape)
 }
 
+#define MOMENTS_STEP(part)                                                                         \
+  {                                                                                                \
+    const VEC d = CONST_AT(strip + part * LEN) - s;                                                \
+    sum##part += d;                                                                                \
+    square##part = FMA(d, d, square##part);                                                        \
+  }
+
+/* Sums over the rows of z - shift and of its square; `last` stands for the strip that rows cut. */
+FN void KERNEL(column_sums)(mrl_real *sum, mrl_real *square, const mrl_real *z,
+                            const mrl_real *last, mrl_real shift, size_t rows)
+{
+  mrl_real lanes[MRL_LANES], lanes_square[MRL_LANES];
+  const VEC s = SPLAT(shift);
+  VEC sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};
+  VEC square0 = {0}, square1 = {0}, square2 = {0}, square3 = {0};
+  for (size_t i = 0; i < rows; i += MRL_LANES) {
+    const mrl_real *strip = i + MRL_LANES <= rows ? z + i : last;
+    EACH_PART(MOMENTS_STEP)
+  }
+#define STORE_MOMENTS(part)                                                                        \
+  AT(lanes + part * LEN) = sum##part;                                                              \
+  AT(lanes_square + part * LEN) = square##part;
+  EACH_PART(STORE_MOMENTS)
+  *sum = KERNEL(total)(lanes);
+  *square = KERNEL(total)(lanes_square);
+}
+
+/*
+ * In one pass, about the mean of the first strip (the first row, if that is not full). Squares
+ * about the mean of m of n rows are at most 1 + n / m times those about the mean of all, so little
+ * is lost in the difference, whatever the rows are.
+ */
 TARGET static void KERNEL(moments)(mrl_real *mean, mrl_real *square, const mrl_real *z,
                                    const mrl_shape *shape)
 {
   const size_t rows = shape->rows, whole = rows - rows % MRL_LANES;
   for (size_t j = 0; j < shape->width; j++) {
     const mrl_real *zj = z + j * shape->ld;
-    mrl_real last[MRL_LANES];
-    for (size_t i = whole; i < whole + MRL_LANES; i++) {
-      last[i - whole] = i < rows ? zj[i] : 0;
+    const mrl_real shift = whole > 0 ? KERNEL(total)(zj) / MRL_LANES : zj[0];
+    mrl_real last[MRL_LANES], sum;
+    for (size_t i = whole; i < rows; i++) {
+      last[i - whole] = zj[i];
     }
-    mean[j] = KERNEL(column_sum)(0, zj, last, 0, rows) / (mrl_real)rows;
-    for (size_t i = rows; i < whole + MRL_LANES; i++) {
-      last[i - whole] = mean[j];
+    for (size_t i = rows; whole < rows && i < whole + MRL_LANES; i++) {
+      last[i - whole] = shift;
     }
-    square[j] = KERNEL(column_sum)(1, zj, last, mean[j], rows);
+    KERNEL(column_sums)(&sum, square + j, zj, last, shift, rows);
+    const double less = (double)sum * (double)sum / (double)rows;
+    mean[j] = (mrl_real)((double)shift + (double)sum / (double)rows);
+    square[j] = (double)square[j] < less ? 0 : (mrl_real)((double)square[j] - less);
   }
 }
 
@@ -387,6 +396,6 @@ static const KERNELS KERNEL(table) = {
 #undef EACH_PART
 #undef BACKWARD_STEP
 #undef STORE_SUMS
-#undef SUM_STEP
-#undef STORE_SUM
+#undef MOMENTS_STEP
+#undef STORE_MOMENTS
 #undef BY_ACTIVATION

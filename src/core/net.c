@@ -220,11 +220,30 @@ void mrl_net_start(mrl_real *params, mrl_real *statistics, const mrl_net *net, u
   }
 }
 
+enum { FILL_AHEAD = 24 }; /* rows between the one that is asked for and the one that is read */
+
+/* Rows lie anywhere in the data: without asking, each would be waited for. Inline, or gcc takes the
+ * function for one without effect and drops its calls. */
+static inline __attribute__((always_inline)) void ask_for(const mrl_rows *rows, size_t row)
+{
+  const mrl_real *x = rows->x + row * rows->width;
+  for (size_t j = 0; j < rows->width; j += MRL_LANES) {
+    __builtin_prefetch(x + j);
+  }
+  __builtin_prefetch(x + rows->width - 1);
+}
+
 mrl_status mrl_fill_rows(mrl_real *x, const mrl_tile *tile, const void *data)
 {
   const mrl_rows *rows = data;
+  for (size_t i = 0; i < FILL_AHEAD && i < tile->rows; i++) {
+    ask_for(rows, tile->row[i]);
+  }
   for (size_t i = 0; i < tile->rows; i++) {
     const mrl_real *row = rows->x + tile->row[i] * rows->width;
+    if (i + FILL_AHEAD < tile->rows) {
+      ask_for(rows, tile->row[i + FILL_AHEAD]);
+    }
     for (size_t j = 0; j < rows->width; j++) {
       x[i + j * tile->ld] = row[j];
     }

@@ -135,13 +135,15 @@ static void norm_columns(mrl_affine *to, const mrl_stage *stage, const mrl_real 
   to->post[j] = (mrl_real)a;
 }
 
-/* All coefficients but those of cuts, which wait for their moments. */
-static void set_columns(mrl_net_run *run, const mrl_real *params, const mrl_real *statistics)
+/* All coefficients but those of cuts in training, which wait for their moments. */
+static void set_columns(mrl_net_run *run, const mrl_real *params, const mrl_real *statistics,
+                        mrl_net_mode mode)
 {
   for (size_t s = 0; s < run->net->n_stages; s++) {
     const mrl_stage *stage = run->net->stage + s;
     mrl_affine *to = run->affine + s;
-    for (size_t j = 0; stage->op == MRL_OP_AFFINE && j < stage->out; j++) {
+    const int waits = stage->affine == MRL_BATCH && mode == MRL_TRAIN;
+    for (size_t j = 0; stage->op == MRL_OP_AFFINE && !waits && j < stage->out; j++) {
       if (stage->affine == MRL_BATCH) {
         norm_columns(to, stage, params, j, (double)statistics[stage->mean + j],
                      (double)statistics[stage->var + j]);
@@ -260,7 +262,7 @@ static mrl_status forward_passes(mrl_pass *pass, mrl_real *statistics, const mrl
   mrl_net_run *run = pass->run;
   const mrl_net *net = run->net;
   size_t cut = cut_from(net, pass->batch, 0);
-  set_columns(run, pass->params, statistics);
+  set_columns(run, pass->params, statistics, pass->batch->mode);
   pass->fill = 1;
   while (cut != NONE) {
     pass->end = cut;
@@ -363,7 +365,7 @@ mrl_status mrl_net_evaluate(double *sum, mrl_net_run *run, const mrl_real *param
   if (batch->n < 1) {
     return MRL_BAD_ARGUMENT;
   }
-  set_columns(run, params, statistics);
+  set_columns(run, params, statistics, MRL_EVALUATE);
   MRL_TRY(run_pass(&pass, evaluate_tile, ctx));
   *sum = total_value(&pass);
   return MRL_OK;

@@ -8,6 +8,8 @@
  *   KERNEL_OF(name, isa)  the name made unique: file, name and isa joined
  *   KERNELS               the type of the table of its functions
  *
+ * LARGER and SMALLER give b where one of the two is NaN.
+ *
  * Between AVX2 and AVX-512 the bits agree: every a * b + c is an explicit FMA, so nothing is left
  * for the compiler to contract, and sums keep to MRL_LANES lanes.
  */
@@ -26,6 +28,8 @@
 #define FMA(a, b, c) ((a) * (b) + (c))
 #define SQRT(a) KERNEL(each_sqrt)(a)
 #define WHERE_GREATER(a, b, yes, no) KERNEL(choose)((a) > (b), yes, no)
+#define LARGER(a, b) WHERE_GREATER(a, b, a, b)
+#define SMALLER(a, b) WHERE_GREATER(b, a, a, b)
 #include "real_vec.h"
 #include KERNEL_FILE
 #include "real_vec_end.h"
@@ -47,6 +51,8 @@
 #define TARGET __attribute__((target("avx2,fma")))
 #define FMA(a, b, c) ((VEC)X86_256(fmadd)(a, b, c))
 #define SQRT(a) ((VEC)X86_256(sqrt)(a))
+#define LARGER(a, b) ((VEC)X86_256(max)(a, b))
+#define SMALLER(a, b) ((VEC)X86_256(min)(a, b))
 #define WHERE_GREATER(a, b, yes, no) ((VEC)X86_256(blendv)(no, yes, X86_256(cmp)(a, b, _CMP_GT_OQ)))
 #include "real_vec.h"
 #include KERNEL_FILE
@@ -58,6 +64,8 @@
 #define TARGET __attribute__((target("avx512f")))
 #define FMA(a, b, c) ((VEC)X86_512(fmadd)(a, b, c))
 #define SQRT(a) ((VEC)X86_512(sqrt)(a))
+#define LARGER(a, b) ((VEC)X86_512(max)(a, b))
+#define SMALLER(a, b) ((VEC)X86_512(min)(a, b))
 #define WHERE_GREATER(a, b, yes, no)                                                               \
   ((VEC)X86_512(mask_blend)(X86_COMPARE(a, b, _CMP_GT_OQ), no, yes))
 #include "real_vec.h"

@@ -48,12 +48,12 @@ FN VEC KERNEL(each_sqrt)(VEC x)
 /* The larger and the smaller; a NaN in x stays. */
 FN VEC KERNEL(at_least)(VEC x, mrl_real bound)
 {
-  return WHERE_GREATER(SPLAT(bound), x, SPLAT(bound), x);
+  return LARGER(SPLAT(bound), x);
 }
 
 FN VEC KERNEL(at_most)(VEC x, mrl_real bound)
 {
-  return WHERE_GREATER(x, SPLAT(bound), SPLAT(bound), x);
+  return SMALLER(SPLAT(bound), x);
 }
 
 FN VEC KERNEL(magnitude)(VEC x)
@@ -70,11 +70,11 @@ FN VEC KERNEL(signed_as)(VEC x, VEC s)
 }
 
 #if MRL_REAL_BYTES == 4
-/* exp(x): 0 below -87.3, the largest exponent's value (2.4e38) above 88.3. */
-FN VEC KERNEL(exp_of)(VEC x)
+/* exp(x) of x below 88.3: 0 below -87.7, where 2^whole has no bits left. */
+FN VEC KERNEL(exp_of_low)(VEC x)
 {
   const VEC magic = SPLAT(12582912.0f); /* 1.5 * 2^23: adding it rounds to a whole number */
-  const VEC in = KERNEL(at_least)(KERNEL(at_most)(x, 88.3762f), -88.0f);
+  const VEC in = KERNEL(at_least)(x, -88.0f);
   const VEC shifted = FMA(in, SPLAT(1.44269504f), magic), whole = shifted - magic;
   VEC r = FMA(whole, SPLAT(-0.693359375f), in); /* log(2) in two parts, the first of 10 bits */
   r = FMA(whole, SPLAT(2.12194440e-4f), r);
@@ -83,9 +83,15 @@ FN VEC KERNEL(exp_of)(VEC x)
   p = FMA(p, r, SPLAT(0.041668389f));
   p = FMA(p, r, SPLAT(0.166665211f));
   p = FMA(p, r, SPLAT(0.5f));
-  p = FMA(r * r, p, r) + 1.0f;
-  const VEC power = (VEC)(((IVEC)shifted << 23) + 0x3f800000); /* 2^whole */
-  return WHERE_GREATER(SPLAT(-87.33f), x, SPLAT(0), p * power);
+  p = FMA(p, r, SPLAT(1.0f));
+  p = FMA(p, r, SPLAT(1.0f));
+  return p * (VEC)(((IVEC)shifted << 23) + 0x3f800000); /* times 2^whole */
+}
+
+/* exp(x): the largest exponent's value (2.4e38) above 88.3. */
+FN VEC KERNEL(exp_of)(VEC x)
+{
+  return KERNEL(exp_of_low)(KERNEL(at_most)(x, 88.3762f));
 }
 
 /* log(x) of positive, normal x. */
@@ -118,13 +124,12 @@ FN VEC KERNEL(tanh_of)(VEC x)
 }
 
 /*
- * The standard normal: returns the distribution function, *density the density times sqrt(2 pi).
- * The upper tail is the density times Mills' ratio, which is r times a polynomial in
- * r = 1 / (1 + .35 |x|) to 3e-8: exact in the far tail too, and one exponential serves both.
+ * The standard normal at v >= 0: returns its density times sqrt(2 pi); *mills times that is the
+ * upper tail. Mills' ratio over sqrt(2 pi) is r times a polynomial in r = 1 / (1 + .35 v) to 3e-8:
+ * exact in the far tail too, and one exponential serves both.
  */
-FN VEC KERNEL(normal_of)(VEC *density, VEC x)
+FN VEC KERNEL(normal_of)(VEC *mills, VEC v)
 {
-  const VEC v = KERNEL(magnitude)(x), e = KERNEL(exp_of)(x * x * -0.5f);
   const VEC r = 1.0f / FMA(v, SPLAT(0.35f), SPLAT(1.0f));
   VEC p = SPLAT(-0.0291088838f);
   p = FMA(p, r, SPLAT(0.143787995f));
@@ -135,9 +140,19 @@ FN VEC KERNEL(normal_of)(VEC *density, VEC x)
   p = FMA(p, r, SPLAT(0.119869128f));
   p = FMA(p, r, SPLAT(0.139856696f));
   p = FMA(p, r, SPLAT(0.139621705f));
-  const VEC tail = e * r * p;
-  *density = e;
-  return WHERE_GREATER(x, SPLAT(0), 1.0f - tail, tail);
+  *mills = r * p;
+  return KERNEL(exp_of_low)(v * v * -0.5f);
+}
+
+/* log(1 + t) for 0 <= t <= 1: 2 artanh(s), s = t / (2 + t). */
+FN VEC KERNEL(log_above_one)(VEC t)
+{
+  const VEC s = t / (2.0f + t), z = s * s, twice = s + s;
+  VEC p = SPLAT(0.140059934f);
+  p = FMA(p, z, SPLAT(0.140009027f));
+  p = FMA(p, z, SPLAT(0.200107636f));
+  p = FMA(p, z, SPLAT(0.333332081f));
+  return FMA(twice * z, p, twice);
 }
 #else
 FN VEC KERNEL(exp_of)(VEC x)
@@ -146,6 +161,11 @@ FN VEC KERNEL(exp_of)(VEC x)
     x[i] = exp(x[i]);
   }
   return x;
+}
+
+FN VEC KERNEL(exp_of_low)(VEC x)
+{
+  return KERNEL(exp_of)(x);
 }
 
 FN VEC KERNEL(log_of)(VEC x)
@@ -164,29 +184,62 @@ FN VEC KERNEL(tanh_of)(VEC x)
   return x;
 }
 
-FN VEC KERNEL(normal_of)(VEC *density, VEC x)
+FN VEC KERNEL(normal_of)(VEC *mills, VEC v)
 {
   for (size_t i = 0; i < LEN; i++) {
-    (*density)[i] = exp(-0.5 * x[i] * x[i]);
-    x[i] = 0.5 * erfc(-x[i] * 0.70710678118654752);
+    const double density = exp(-0.5 * v[i] * v[i]);
+    (*mills)[i] = density > 0 ? 0.5 * erfc(v[i] * 0.70710678118654752) / density : 0;
+    v[i] = density;
   }
-  return x;
+  return v;
+}
+
+FN VEC KERNEL(log_above_one)(VEC t)
+{
+  for (size_t i = 0; i < LEN; i++) {
+    t[i] = log1p(t[i]);
+  }
+  return t;
 }
 #endif
 
 #define EXP(x) KERNEL(exp_of)(x)
 #define LOG(x) KERNEL(log_of)(x)
 
+/* exp(-|x|). */
+FN VEC KERNEL(exp_down)(VEC x)
+{
+  return KERNEL(exp_of_low)(-KERNEL(magnitude)(x));
+}
+
 /* 1 / (1 + exp(-x)), exact in both tails. */
 FN VEC KERNEL(sigmoid_of)(VEC x)
 {
-  const VEC t = EXP(-KERNEL(magnitude)(x)), s = 1 / (1 + t);
+  const VEC t = KERNEL(exp_down)(x), s = 1 / (1 + t);
   return WHERE_GREATER(SPLAT(0), x, t * s, s);
 }
 
-/* log(1 + exp(x)) = max(x, 0) + log(1 + t), t = exp(-|x|); what 1 + t rounds off is put back. */
+/* log(1 + exp(x)). */
 FN VEC KERNEL(softplus_of)(VEC x)
 {
-  const VEC t = EXP(-KERNEL(magnitude)(x)), u = 1 + t;
-  return KERNEL(at_least)(x, 0) + (LOG(u) - ((u - 1) - t) / u);
+  return KERNEL(at_least)(x, 0) + KERNEL(log_above_one)(KERNEL(exp_down)(x));
+}
+
+/* x times the normal distribution function of x: max(x, 0) less |x| times the tail. */
+FN VEC KERNEL(gelu_of)(VEC x)
+{
+  const VEC v = KERNEL(magnitude)(x);
+  VEC mills;
+  const VEC density = KERNEL(normal_of)(&mills, v);
+  return FMA(-v, density * mills, KERNEL(at_least)(x, 0));
+}
+
+/* Its derivative: tail - |x| density below 0, and 1 less that above. */
+FN VEC KERNEL(gelu_slope)(VEC x)
+{
+  const VEC v = KERNEL(magnitude)(x);
+  VEC mills;
+  const VEC density = KERNEL(normal_of)(&mills, v);
+  const VEC below = density * FMA(v, SPLAT(-0.39894228040143268), mills);
+  return WHERE_GREATER(x, SPLAT(0), 1 - below, below);
 }

@@ -14,3 +14,5 @@
 #undef FMA
 #undef SQRT
 #undef WHERE_GREATER
+#undef LARGER
+#undef SMALLER
