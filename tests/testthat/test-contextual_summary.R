@@ -102,6 +102,11 @@ test_that("the line is that of two-stage least squares with interactions on the 
   expect_lt(abs(coef(fit$regression)[[1]] - coef(whole)[["x"]]), se[1])
   expect_lt(abs(coef(fit$regression)[[2]] - coef(whole)[["xz"]]), se[2])
   expect_lt(abs(coef(fit$regression)[[2]] - 0.2), 4 * se[2])
+  people <- iv_contextual(y = p$y, x = p$x, z = p$g, context = data.frame(bmi = p$z),
+    encoder = "linear", seed = 1, n_threads = 1)
+  at <- c(-1, 0, 1)
+  gap <- predict(fit, at)$estimate - context_effects(people, data.frame(bmi = at))$estimate
+  expect_lt(max(abs(gap) / predict(fit, at)$std.error), 1)
 })
 
 # Strata of small slope have small errors; weights made of them would pull the average to zero. The
