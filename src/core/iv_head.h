@@ -83,4 +83,37 @@ mrl_status mrl_head_fit_rows(double *theta, mrl_head_choice *choice, mrl_head_fi
 mrl_status mrl_head_predict(double *out, mrl_head_work *work, const mrl_head_net *net,
                             const mrl_head_data *data, const double *theta, const mrl_ctx *ctx);
 
+/* Parts, for the files of iv_head alone. */
+
+/* Rows of a person's grid: differences of the third order leave MRL_HEAD_GRID. */
+enum { GRID_ROWS = MRL_HEAD_GRID + 3 };
+
+/* What is taken from the evaluated rows of a block. */
+typedef enum { TAKE_MEAN, TAKE_SCORE, TAKE_VALUE, TAKE_OWN } mrl_head_take;
+
+typedef struct {
+  mrl_head_work *work;
+  const mrl_head_data *data;
+  const double *theta;
+  mrl_head_take what;
+} mrl_head_pass;
+
+static inline double mrl_head_weight(const mrl_head_data *data, size_t row)
+{
+  return data->weight ? data->weight[row] : 1;
+}
+
+/* A mrl_fill_fn: nodes and covariates of a block's rows; data is a mrl_head_pass. */
+mrl_status mrl_head_fill(mrl_real *x, const mrl_tile *tile, const void *data);
+
+/* work->gram over all rows; theta and *deviance for a binary outcome only. */
+mrl_status mrl_head_gram(double *deviance, mrl_head_work *work, const mrl_head_net *net,
+                         const mrl_head_data *data, const double *theta, const mrl_ctx *ctx);
+
+/* work->rough: the roughness of both orders, averaged over the range and over people equally spaced
+ * in the data. */
+mrl_status mrl_head_roughness(mrl_head_work *work, const mrl_head_net *net,
+                              const mrl_head_data *data, const mrl_head_range *range,
+                              const mrl_ctx *ctx);
+
 #endif

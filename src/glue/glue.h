@@ -67,8 +67,6 @@ SEXP C_iv_neural_boot(SEXP data, SEXP settings, SEXP fit, SEXP from, SEXP count)
 SEXP C_iv_neural_exposure(SEXP network, SEXP z, SEXP w, SEXP settings);
 SEXP C_iv_neural_fit(SEXP data, SEXP settings, SEXP state);
 SEXP C_iv_neural_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
-SEXP C_iv_quantile_fit(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP settings);
-SEXP C_iv_quantile_predict(SEXP model, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
 SEXP C_lasso_folds(SEXP settings);
 SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SEXP settings);
