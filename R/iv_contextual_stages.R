@@ -182,8 +182,8 @@ training_columns <- function(problem, stage, fit) {
     weights = weights)
 }
 
-net_settings <- function(how, n_nets, n_units = 0L) {
-  control <- nn_settings(how$control, 1000L)
+net_settings <- function(how, n_nets, n_rows = 1000L, n_units = 0L) {
+  control <- nn_settings(how$control, n_rows)
   control$hidden <- how$control$hidden[[2]]
   c(control, list(
     kind = match(how$encoder, c("mlp", "additive", "archetypes")) - 1L,
@@ -200,7 +200,7 @@ net_settings <- function(how, n_nets, n_units = 0L) {
 train_nets <- function(problem, columns) {
   how <- problem$how
   n_nets <- how$n_folds + (how$encoder == "archetypes")
-  settings <- net_settings(how, n_nets, problem$n_units)
+  settings <- net_settings(how, n_nets, length(problem$y), problem$n_units)
   out <- .Call(C_iv_context_train, problem$context, columns$e, columns$s, problem$fold,
     problem$unit, columns$weights, settings)
   if (out$status == "too_few") {
@@ -283,6 +283,9 @@ contextual_estimate <- function(problem) {
   stage$a <- average_instrument(problem, stage$s)
   shrink <- if (how$stage2 == "constant") "null" else how$shrink
   if (!has_net) {
+    if (isFALSE(shrink)) { # the classical one: products of the whole fitted exposure
+      stage$s <- stage$a <- stage$s + problem$x - problem$x_slope
+    }
     fit <- fit_slopes(problem, stage, q, linear, problem$group, shrink)
     return(c(list(fit = fit, q = q, stage = stage, f = linear, group = problem$group,
       selected = problem$selected, none_selected = problem$none_selected),
@@ -317,7 +320,6 @@ contextual_estimate <- function(problem) {
   told <- ensemble(nets, linear, how)
   nets$offset_shift <- mean(offset) - mean(rowSums(told$offset))
   extra <- nets$n_base + seq_along(nets$kept)
-  fit$oof_center <- fit$center
   means <- colMeans(told$slope[, nets$kept, drop = FALSE])
   if (!is.null(problem$weights)) {
     means <- colSums(told$slope[, nets$kept, drop = FALSE] * problem$weights) /
