@@ -98,7 +98,7 @@ typedef struct {
   const double **column;       /* (n_location + 1) */
   size_t *use, *which;         /* (n_location + 1) columns of all, of one candidate */
   int *ridge;                  /* (n_location) */
-  double *theta, *best, *some; /* (n_location) */
+  double *theta, *some;        /* (n_location) */
   double *solve;
   void *gram_scratch;
 } mrl_first_work;

@@ -6,10 +6,20 @@
 
 enum { BLOCK = MRL_FIRST_BLOCK, N_RIDGES = 9 };
 
+/* The most columns of a first stage in closed form: above, memory (a few matrices of them, for each
+ * replicate at a time) would be larger than the data's. A ridge has asked for it. */
+enum { COLUMNS_MOST = 1500 };
+
+static int is_closed(const mrl_first *first)
+{
+  return first->settings.kind == MRL_FIRST_RIDGE || first->n_location <= COLUMNS_MOST;
+}
+
 mrl_status mrl_first_work_carve(mrl_first_work *work, mrl_arena *arena, const mrl_first *first,
                                 mrl_isa isa, const mrl_ctx *ctx)
 {
-  const size_t p = first->n_location, all = p + 1;
+  const size_t p = is_closed(first) ? first->n_location : 2, all = p + 1;
+  const size_t columns = first->n_location + 1;
   const size_t solve = mrl_head_scratch(p), ridge = mrl_head_ridge_scratch(p);
   mrl_first_work to = {.isa = isa};
   to.block = MRL_TAKE(arena, double, BLOCK *all);
@@ -23,8 +33,7 @@ mrl_status mrl_first_work_carve(mrl_first_work *work, mrl_arena *arena, const mr
   to.use = MRL_TAKE(arena, size_t, all);
   to.which = MRL_TAKE(arena, size_t, all);
   to.ridge = MRL_TAKE(arena, int, p);
-  to.theta = MRL_TAKE(arena, double, p);
-  to.best = MRL_TAKE(arena, double, p);
+  to.theta = MRL_TAKE(arena, double, columns);
   to.some = MRL_TAKE(arena, double, p);
   to.solve = MRL_TAKE(arena, double, solve > ridge ? solve : ridge);
   to.gram_scratch = mrl_take(arena, mrl_gram_scratch(all, ctx), 1);
@@ -134,7 +143,7 @@ static reach reach_of(const mrl_first *first, size_t n)
   if (first->settings.kind == MRL_FIRST_RIDGE) {
     return WITHOUT_FEATURES; /* the penalty keeps it in order */
   }
-  if (4 * first->n_inputs > n) {
+  if (4 * first->n_inputs > n || !is_closed(first)) {
     return OWN_ALONE;
   }
   return first->n_features > 0 && 4 * (first->n_inputs + first->n_features) <= n ? WITH_ALL
