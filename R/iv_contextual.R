@@ -16,25 +16,28 @@
 #' and not a regressor, and its scale does not matter. Against the bias of many or weak
 #' instruments, \eqn{s} is that of Fuller's limited-information estimator, which is near two-stage
 #' least squares where instruments are strong; `fuller = 0` is two-stage least squares.
-#' `stage1 = "lasso"` takes the instruments that a LASSO selects (all steps with Fuller's correction;
-#' `refit = FALSE`: its shrunken fit); `"contextual"` lets the instruments' strength vary with the
+#'
+#' With `stage1 = "lasso"` the instruments are those that a LASSO selects (`refit = FALSE`: its
+#' shrunken fit is the only one); `"contextual"` lets the instruments' strength vary with the
 #' context, by a common factor, in the same way as slopes; `"none"` is the regression without
 #' instruments.
 #'
 #' @section Encoders:
 #' `"linear"`: \eqn{f(c) = c}. `"mlp"`: \eqn{c}, its squares and what a network of all context
 #' variables adds; `"additive"`: \eqn{c}, its squares and what a network of each variable by itself
-#' adds (the variables share its hidden layers); `"archetypes"`: a network's shares in `archetypes` kinds of people, each with a
-#' slope of its own. Networks are trained on the residuals of the fit without them, one on the rows outside
-#' each of `n_folds` folds, so that what it says of the rows of its fold can be weighed honestly: it
-#' is one more feature in \eqn{f}. New people get the mean over the networks.
+#' adds (the variables share its hidden layers); `"archetypes"`: a network's shares in `archetypes`
+#' kinds of people, each with a slope of its own. Networks are trained on the residuals of the fit
+#' without them, one on the rows outside each of `n_folds` folds, so that what it says of the rows
+#' of its fold can be weighed honestly: it is one more feature in \eqn{f}. New people get the mean
+#' over the networks.
 #'
 #' @section How much heterogeneity:
 #' The features' coefficients have normal priors of mean 0, with a variance for each term of the
 #' context and for each network, chosen by marginal likelihood: a term enters only if twice the log
-#' likelihood grows by more than log(n). So the slope is exactly constant where there is no evidence,
-#' and coefficients are shrunk where there is little. `shrink = FALSE` leaves all features in without
-#' priors; with the linear encoder that is two-stage least squares with all interactions.
+#' likelihood grows by more than log(n). So the slope is exactly constant where there is no
+#' evidence, and coefficients are shrunk where there is little. `shrink = FALSE` leaves all
+#' features in without priors; with the linear encoder that is two-stage least squares with all
+#' interactions.
 #'
 #' @section Inference:
 #' The average slope (`coef()`, `tidy()`) has a standard error that is robust to unequal variances
@@ -43,12 +46,13 @@
 #' so that errors in the slopes' shape do not enter (Neyman orthogonality). Slopes of people
 #' ([context_effects()]) have standard errors from the posterior of the closed form, the features
 #' taken as given; for them no evidence is asked of a term, so that heterogeneity too small to be
-#' found widens them. With `n_boot` both come from bootstrap replicates of all steps; `cluster` is drawn as a
-#' whole.
+#' found widens them. With `n_boot` both come from bootstrap replicates of all steps; `cluster` is
+#' drawn as a whole.
 #'
 #' [heterogeneity_test()] is a score test: the residuals at a constant slope against \eqn{s} times
 #' the context and its squares, the same functions being main effects. It has its size whatever the
-#' main effects; permuting rows of the context would not.
+#' main effects (permuting rows of the context would not), and rejects too seldom where rows are few
+#' for its degrees of freedom.
 #'
 #' @section Logit link:
 #' With a binary outcome and `link = "logit"` slopes are log odds ratios per unit of the exposure
@@ -68,13 +72,13 @@
 #' @param link `"identity"`, or `"logit"` for an outcome that is 0 or 1.
 #' @param archetypes Their number.
 #' @param shrink Choose how much heterogeneity enters (see below), or take it all?
-#' @param fuller Fuller's constant: 4 aims at a small mean squared error, 1 at little bias, 0 is two-
-#'   stage least squares.
+#' @param fuller Fuller's constant: 4 aims at a small mean squared error, 1 at little bias, 0 is
+#'   two- stage least squares.
 #' @param refit After a LASSO, estimate with the selected instruments (`TRUE`) or with the shrunken
 #'   fit as the only one?
 #' @param n_folds Number of folds for which networks are trained.
-#' @param penalty Penalties on what networks say: numbers named `slope_l1`, `slope_l2`, `offset_l1`,
-#'   `offset_l2`; by default 0.
+#' @param penalty Penalties on what networks say: numbers named `slope_l1`, `slope_l2`,
+#'   `offset_l1`, `offset_l2`; by default 0.
 #' @param control Settings of the networks, from `context_control()`: [nn_control()] with other
 #'   defaults. Networks have the layers of the outcome network.
 #' @param n_boot Number of bootstrap replicates; 0 for intervals in closed form.
@@ -84,15 +88,15 @@
 #' @param hidden Units of the hidden layers, `c(8, 8, 8)` for the small network of the study.
 #' @param ... Other settings of [nn_control()].
 #' @return A list of class `c("iv_contextual", "iv_fit")` of plain numbers: `coefficients`, the
-#'   average slope under the exposure's name; `slopes`, one per row; `slope_coefficients` (data.frame
-#'   `feature, term, estimate, std.error, prior.sd`; features are standardised, a prior.sd of 0 left
-#'   them out); `tests`, see [heterogeneity_test()]; `constant`, estimate and standard error of a
-#'   constant slope; `kappa` of Fuller's estimator; `diagnostics` (those of two-stage least squares
-#'   with the context as covariates, robust, and the test of heterogeneity); `context`, how columns
-#'   were made; `estimate`, coefficients and networks; with `n_boot` `boot`. Read it with
-#'   [context_effects()], [effect_of_context()], [heterogeneity_test()], `plot()`, [effect_curve()],
-#'   [ate()], [cate()], [average_derivative()], `predict()`, `tidy()`, `glance()`, `augment()`,
-#'   [training_history()].
+#'   average slope under the exposure's name; `slopes`, one per row; `slope_coefficients`
+#'   (data.frame `feature, term, estimate, std.error, prior.sd`; features are standardised, a
+#'   prior.sd of 0 left them out); `tests`, see [heterogeneity_test()]; `constant`, estimate and
+#'   standard error of a constant slope; `kappa` of Fuller's estimator; `diagnostics` (those of
+#'   two-stage least squares with the context as covariates, robust, and the test of
+#'   heterogeneity); `context`, how columns were made; `estimate`, coefficients and networks; with
+#'   `n_boot` `boot`. Read it with [context_effects()], [effect_of_context()],
+#'   [heterogeneity_test()], `plot()`, [effect_curve()], [ate()], [cate()], [average_derivative()],
+#'   `predict()`, `tidy()`, `glance()`, `augment()`, [training_history()].
 #' @references
 #' Talluri, N. (2025). contextualized-mr. <https://github.com/ntalluri/contextualized-mr>
 #' Fuller, W. A. (1977), Econometrica 45:939. Morris, C. N. (1983), J. Am. Stat. Assoc. 78:47
@@ -201,7 +205,8 @@ contextual_problem <- function(frame, design, how) {
     z = if (how$stage1 == "none") list() else frame$z, n_instruments = length(frame$z_names),
     weights = frame$weights, cluster = frame$cluster, context = design$columns,
     group = design$group, term_names = design$term_names,
-    dictionary = context_dictionary(design), bends = design$bends, unit = as.integer(unit), n_units = n_units,
+    dictionary = context_dictionary(design), bends = design$bends, unit = as.integer(unit),
+    n_units = n_units,
     fold = as.integer(fold[unit]),
     lasso_fold = if (how$stage1 == "lasso") {
       as.integer(lasso_folds(n_units, min(10L, n_units), seed = how$seed)[unit])
@@ -347,7 +352,8 @@ new_contextual_fit <- function(estimate, problem, frame, design, call, model) {
       columns = if (model) design$columns)),
     w_mean = if (ncol(problem$w)) colSums(problem$w * weights) / sum(weights) else numeric(),
     x_mean = sum(weights * problem$x) / sum(weights),
-    x_mean_slope = sum(weights * slopes$estimate * problem$x) / sum(weights), x_range = range(problem$x),
+    x_mean_slope = sum(weights * slopes$estimate * problem$x) / sum(weights),
+    x_range = range(problem$x),
     sigma = sqrt(sum(weights * (frame$y - fitted)^2) / sum(weights)),
     df.residual = n - length(estimate$fit$coef) - ncol(estimate$q) - 1,
     df_test = if (is.null(frame$cluster)) {

@@ -1,5 +1,5 @@
-# The bootstrap of iv_contextual(): rows, or whole clusters, are drawn with replacement and all steps
-# are done again, training included.
+# The bootstrap of iv_contextual(): rows, or whole clusters, are drawn with replacement and all
+# steps are done again, training included.
 
 # One estimate per replicate, in the light form, and the average slopes. A draw is expressed by how
 # often each unit came: rows drawn twice stay in one fold and do not tell a network of themselves.

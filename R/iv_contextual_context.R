@@ -1,8 +1,8 @@
 # The context of iv_contextual(): from a formula or a matrix to standardised columns, also of new
 # people.
 
-# A list: `columns` (n, p) standardised, without collinear ones; `group` (p) and `terms` (names): to
-# which term of the formula each column belongs; `data`, the variables; and what new rows need.
+# A list: `columns` (n, p) standardised, without collinear ones; `group` (p) and `terms` (names):
+# to which term of the formula each column belongs; `data`, the variables; and what new rows need.
 read_context <- function(call, env, context, frame) {
   if (is.null(context)) {
     stop_mrl("argument", "`context` is missing: give effect modifiers, as in ",

@@ -1,15 +1,16 @@
-# What a contextual fit says: slopes of people, slopes along variables, effects averaged over people.
+# What a contextual fit says: slopes of people, slopes along variables, effects averaged over
+# people.
 
 #' Slopes of people in their context
 #'
 #' `context_effects()` gives the slope of each person: by how much the mean outcome would change if
-#' the exposure were raised by one, for people with this context. `effect_of_context()` shows how the
-#' slope goes with one context variable, or with two, averaged over the others as they are in the
-#' data. `heterogeneity_test()` tests whether the slope is constant.
+#' the exposure were raised by one, for people with this context. `effect_of_context()` shows how
+#' the slope goes with one context variable, or with two, averaged over the others as they are in
+#' the data. `heterogeneity_test()` tests whether the slope is constant.
 #'
-#' Intervals are those of the closed form (see [iv_contextual()]); they take what networks have learnt
-#' as given. With `n_boot` they are normal intervals with the bootstrap's standard errors, which
-#' count the choice of terms and the training.
+#' Intervals are those of the closed form (see [iv_contextual()]); they take what networks have
+#' learnt as given. With `n_boot` they are normal intervals with the bootstrap's standard errors,
+#' which count the choice of terms and the training.
 #'
 #' @param fit A fit of [iv_contextual()].
 #' @param newdata Data.frame with the context variables: whom to tell of, or for
@@ -23,8 +24,9 @@
 #' @return `context_effects()`: data.frame `row, estimate, std.error, conf.low, conf.high,
 #'   intercept`; the intercept is the mean outcome at exposure 0 (with the logit link its logit),
 #'   covariates at their means. `effect_of_context()`: data.frame with the variable (or both), then
-#'   `estimate, std.error, conf.low, conf.high`. `heterogeneity_test()`: data.frame `term, statistic,
-#'   df, p.value`, first for all terms together and then for each term of the context by itself.
+#'   `estimate, std.error, conf.low, conf.high`. `heterogeneity_test()`: data.frame `term,
+#'   statistic, df, p.value`, first for all terms together and then for each term of the context by
+#'   itself.
 #' @examples
 #' sim <- sim_contextual(n = 2000, L = 10, pi_scale = 0.3, seed = 1,
 #'   beta = function(context) 0.3 + 0.2 * context$bmi)
@@ -284,7 +286,7 @@ cate.iv_contextual <- function(fit, from, to, newdata = NULL, exposure = NULL, c
 }
 
 #' @export
-average_derivative.iv_contextual <- function(fit, newdata = NULL, exposure = NULL,
+average_derivative.iv_contextual <- function(fit, newdata = NULL, exposure = NULL, # nolint
                                              conf_level = 0.95, ...) {
   check_no_dots(...)
   exposure <- exposure_variable(fit, exposure)

@@ -1,5 +1,5 @@
-# The steps of iv_contextual(): instruments, nets, slopes. A `problem` holds the numbers of the data,
-# among them `weights`, which a bootstrap replaces.
+# The steps of iv_contextual(): instruments, nets, slopes. A `problem` holds the numbers of the
+# data, among them `weights`, which a bootstrap replaces.
 
 # Residuals of a weighted regression on a constant and columns (a matrix, or a list of columns and
 # matrices).
@@ -15,11 +15,11 @@ regression_residuals <- function(y, columns, weights, n_threads, covariates = NU
   out$value$residuals
 }
 
-# What the instruments say of the exposure, given main effects q (n, k). Returns `s`, the instrument
-# of the slopes, and `projection`, the part of the exposure that the instruments explain, both
-# without q; and `kappa`. Fuller's (1977) limited-information estimator is the estimator with the
-# instrument x - k v, v the residual of the first stage, k a little below the smallest ratio of
-# residual variances of y - b x without and with the instruments.
+# What the instruments say of the exposure, given main effects q (n, k). Returns `s`, the
+# instrument of the slopes, and `projection`, the part of the exposure that the instruments
+# explain, both without q; and `kappa`. Fuller's (1977) limited-information estimator is the
+# estimator with the instrument x - k v, v the residual of the first stage, k a little below the
+# smallest ratio of residual variances of y - b x without and with the instruments.
 first_stage <- function(problem, q) {
   how <- problem$how
   residuals <- function(v, z) {
@@ -50,8 +50,8 @@ first_stage <- function(problem, q) {
   list(s = x - kappa * v, projection = projection, kappa = kappa)
 }
 
-# The instruments that the LASSO selects at the penalty of least cross-validated error; the first to
-# enter where it selects none. Without refit, its fit of the exposure.
+# The instruments that the LASSO selects at the penalty of least cross-validated error; the first
+# to enter where it selects none. Without refit, its fit of the exposure.
 select_instruments <- function(problem, q) {
   first <- lasso_fit(problem$x, problem$z, q, problem$weights, problem$lasso_fold,
     n_threads = problem$how$n_threads)
@@ -136,8 +136,8 @@ slopes_at <- function(fit, f) {
   drop(fit$coef[1] + sweep(f, 2, fit$center) %*% fit$coef[-1])
 }
 
-# With the logit link, iterated least squares: each round has a working outcome and weights, so that
-# its scores are those of the likelihood. The exposure is what instruments predict of it.
+# With the logit link, iterated least squares: each round has a working outcome and weights, so
+# that its scores are those of the likelihood. The exposure is what instruments predict of it.
 fit_slopes <- function(problem, stage, q, f, group, shrink = TRUE) {
   if (problem$how$link == "identity") {
     x <- if (isFALSE(shrink)) problem$x else problem$x_slope
@@ -195,8 +195,8 @@ net_settings <- function(how, n_nets, n_rows = 1000L, n_units = 0L) {
   ))
 }
 
-# Trains the nets: one per fold, and for archetypes one on all rows. Returns their weights, and what
-# each says of the rows of its fold.
+# Trains the nets: one per fold, and for archetypes one on all rows. Returns their weights, and
+# what each says of the rows of its fold.
 train_nets <- function(problem, columns) {
   how <- problem$how
   n_nets <- how$n_folds + (how$encoder == "archetypes")
