@@ -2,12 +2,19 @@
 
 # What is known of each method, in the order of mrl_mr_method (src/core/mr.h). default: as
 # TwoSampleMR's; df_lost: its p-value is by t with nsnp - df_lost degrees of freedom, NA: normal;
-# bootstrap: its standard error is drawn.
+# bootstrap: its standard error is drawn; size: it needs the studies' sample size.
 build_method_table <- function() {
   row <- function(name, label, min_snps, reference, default = FALSE, heterogeneity = FALSE,
-                  df_lost = NA_integer_, bootstrap = FALSE) {
-    data.frame(name, label, reference, min_snps, default, heterogeneity, df_lost, bootstrap)
+                  df_lost = NA_integer_, bootstrap = FALSE, max_snps = NA_integer_, size = FALSE) {
+    data.frame(name, label, reference, min_snps, default, heterogeneity, df_lost, bootstrap,
+      max_snps, size)
   }
+  cml <- "Xue, Shen and Pan (2021) Am J Hum Genet 108:1251"
+  cml_row <- function(name, kind, bootstrap) {
+    row(name, paste0("MR-cML (", kind, ")"), 3L, cml, bootstrap = bootstrap, size = TRUE)
+  }
+  grip <- "Dudbridge et al. (2025) PLoS Genet 21:e1011967"
+  radial <- "Bowden et al. (2018) Int J Epidemiol 47:1264"
   burgess <- "Burgess, Butterworth and Thompson (2013) Genet Epidemiol 37:658"
   robust <- "Rees et al. (2019) PLoS ONE 14:e0222362"
   egger <- "Bowden, Davey Smith and Burgess (2015) Int J Epidemiol 44:512"
@@ -17,7 +24,8 @@ build_method_table <- function() {
   bowden <- "Bowden et al. (2017) Stat Med 36:1783"
   ivw <- "Inverse variance weighted"
   rbind(
-    row("mr_wald_ratio", "Wald ratio", 1L, "Lawlor et al. (2008) Stat Med 27:1133", TRUE),
+    row("mr_wald_ratio", "Wald ratio", 1L, "Lawlor et al. (2008) Stat Med 27:1133", TRUE,
+      max_snps = 1L),
     row("mr_ivw_fe", paste(ivw, "(fixed effects)"), 2L, burgess, heterogeneity = TRUE),
     row("mr_ivw", ivw, 2L, burgess, TRUE, TRUE),
     row("mr_ivw_mre", paste(ivw, "(multiplicative random effects)"), 2L, bowden,
@@ -47,7 +55,22 @@ build_method_table <- function() {
     row("mr_pivw", "Penalised inverse variance weighted", 2L,
       "Xu et al. (2023) Biometrics 79:2184"),
     row("mr_sign", "Sign concordance test", 6L, ""),
-    row("mr_uwr", "Unweighted regression", 2L, "", heterogeneity = TRUE)
+    row("mr_uwr", "Unweighted regression", 2L, "", heterogeneity = TRUE),
+    row("mr_conmix", "Contamination mixture", 2L,
+      "Burgess et al. (2020) Nat Commun 11:376"),
+    cml_row("mr_cML_BIC", "BIC", FALSE),
+    cml_row("mr_cML_MA_BIC", "MA-BIC", FALSE),
+    cml_row("mr_cML_BIC_DP", "BIC-DP", TRUE),
+    cml_row("mr_cML", "MA-BIC-DP", TRUE),
+    row("mr_lasso", "MR-LASSO", 3L, robust),
+    row("mr_hetpen", "Heterogeneity-penalised", 2L, "Burgess et al. (2018) Int J Epidemiol 47:1242",
+      max_snps = 20L),
+    row("mr_grip", "MR GRIP", 3L, grip, df_lost = 2L),
+    row("mr_grip_adjusted", "MR GRIP (weak instruments)", 3L, grip, df_lost = 2L),
+    row("mr_ivw_radial", "IVW radial", 2L, radial, heterogeneity = TRUE),
+    row("mr_egger_radial", "Egger radial", 3L, radial, heterogeneity = TRUE, df_lost = 2L),
+    row("mr_egger_simex", "MR Egger (SIMEX)", 3L, "Bowden et al. (2016) Int J Epidemiol 45:1961",
+      df_lost = 2L, bootstrap = TRUE)
   )
 }
 
@@ -92,6 +115,22 @@ mr_methods <- function() {
 #'   same every time; standard errors as in `MendelianRandomization::mr_egger(robust = TRUE)`, whose
 #'   penalised weights `min(1, 100 p)` are used too.
 #'
+#' Of MendelianRandomization (0.10) are, with the settings of [mr_control()]:
+#' * the contamination mixture and MR-HetPen (`mr_hetpen`, at most 20 variants), at the exact maximum
+#'   of their likelihoods, where that package searches a grid. They have no standard error; `ci_low`
+#'   and `ci_high` are the least and the greatest value of the confidence set, which may have gaps
+#'   (see [mr_valid()]), and are infinite where the data do not bound it. The p-value is below `1 -
+#'   conf_level` where 0 is outside of the set (that package, for the contamination mixture,
+#'   multiplies by the overdispersion where it divides for its set);
+#' * MR-cML (`mr_cML` is its default, averaged over models with perturbed data), which needs the
+#'   sample size: the smaller one of the columns `samplesize.exposure` and `samplesize.outcome`, in
+#'   each the least of the pair's, or `mr_control(n = )`;
+#' * MR-LASSO, whose estimate is the IVW one of the variants without a direct effect.
+#'
+#' `mr_ivw_radial` and `mr_egger_radial` are RadialMR's with modified second-order weights; see
+#' [mr_radial()] for the others. MR GRIP is TwoSampleMR's `mr_grip()`. SIMEX extrapolates MR Egger
+#' by a quadratic in added noise, `n_boot` draws for each amount.
+#'
 #' `psi`, the correlation of exposure and outcome effects by sample overlap, is used by the delta
 #' weights and by maximum likelihood. The overdispersion `tau2` of dIVW and pIVW is never negative.
 #'
@@ -127,7 +166,8 @@ mr_methods <- function() {
 #'   `id.outcome`, `exposure`, `outcome`, `mr_keep`, `beta.exposure`, `beta.outcome`, `se.exposure`,
 #'   `se.outcome`.
 #' @param methods Names or labels of [mr_methods()]. Default: TwoSampleMR's.
-#' @param n_boot Bootstrap draws behind the standard errors of medians, modes and bootstrap Egger.
+#' @param n_boot Bootstrap draws behind the standard errors of medians, modes and bootstrap Egger;
+#'   draws of SIMEX.
 #' @param phi Bandwidth factor of the modes.
 #' @param penk Penalised median: a variant's weight is multiplied with `min(1, penk * p)`.
 #' @param over_dispersion,loss RAPS: allow for balanced pleiotropy? Loss function.
@@ -136,6 +176,8 @@ mr_methods <- function() {
 #'   TwoSampleMR, or by the first-order one, as MendelianRandomization.
 #' @param mode Modes: the maximum of the density on R's 512 points, as TwoSampleMR and
 #'   MendelianRandomization take it (their third digit depends on the grid), or its exact maximum.
+#' @param control Settings of MR-cML, the contamination mixture, MR-LASSO and MR-HetPen, from
+#'   [mr_control()].
 #' @param conf_level Level of the confidence intervals.
 #' @param keep_failed Keep rows of methods that could not be used?
 #' @param seed `NULL`: bootstrap seeds come from R's generator, so `set.seed()` rules; a whole
@@ -147,7 +189,8 @@ mr_methods <- function() {
 #'   `Q_df`, `Q_pval` (heterogeneity); `intercept`, `intercept_se`, `intercept_pval` (Egger);
 #'   `sigma` (residual standard error, of robust fits the scale); `tau2` (overdispersion variance);
 #'   `note` (why there is no estimate).
-#' @seealso [mrl_method()] for a function of one method.
+#' @seealso [mrl_method()] for a function of one method; [mr_valid()] for the variants that robust
+#'   methods take for valid; [report_table()].
 #' @examples
 #' dat <- data.frame(
 #'   SNP = paste0("rs", 1:5), id.exposure = "LDL", id.outcome = "CHD", exposure = "LDL",
@@ -160,15 +203,17 @@ mr_methods <- function() {
 mr_estimate <- function(dat, methods = NULL, n_boot = 1000, phi = 1, penk = 20,
                         over_dispersion = TRUE, loss = c("huber", "l2", "tukey"), psi = 0,
                         median_weights = c("delta", "simple"), mode = c("grid", "exact"),
-                        conf_level = 0.95, keep_failed = TRUE, seed = NULL,
+                        control = mr_control(), conf_level = 0.95, keep_failed = TRUE, seed = NULL,
                         n_threads = mrl_threads()) {
   table <- mr_method_table()
   code <- mr_method_code(methods, table)
   settings <- mr_settings(table, code, n_boot, phi, penk, over_dispersion, loss, psi,
-    median_weights, mode, seed, n_threads)
+    median_weights, mode, control, seed, n_threads)
   conf_level <- check_conf_level(conf_level)
+  settings$chisq <- stats::qchisq(conf_level, 1)
   keep_failed <- check_flag(keep_failed)
   frame <- mr_frame(dat)
+  settings <- add_sample_size(settings, dat, frame)
   out <- mr_results(mr_run(frame$effects, frame$start, settings), frame, table[code, ], conf_level)
   wanted <- rep(TRUE, nrow(out))
   if (length(code) > 1L) {
@@ -210,11 +255,14 @@ mr_method_code <- function(methods, table, arg = "methods") {
 }
 
 mr_settings <- function(table, code, n_boot, phi, penk, over_dispersion, loss, psi, median_weights,
-                        mode, seed, n_threads) {
+                        mode, control, seed, n_threads) {
+  control <- check_mr_control(control)
+  # Without a bootstrap R's generator is left alone.
+  drawn <- table$bootstrap[code] | table$size[code] & control$n_starts > 0
   loss <- check_choice(loss, c("huber", "l2", "tukey"))
   median_weights <- check_choice(median_weights, c("delta", "simple"))
   psi <- check_number(psi, min = -1, max = 1, open = TRUE)
-  list(
+  out <- list(
     methods = code - 1L,
     n_boot = check_count(n_boot, min = 2, max = 2^24 - 1),
     phi = check_number(phi, min = 0, open = TRUE),
@@ -224,10 +272,12 @@ mr_settings <- function(table, code, n_boot, phi, penk, over_dispersion, loss, p
     loss = match(loss, c("l2", "huber", "tukey")) - 1L,
     first_order = median_weights == "simple",
     mode_exact = check_choice(mode, c("grid", "exact")) == "exact",
-    # Without a bootstrap R's generator is left alone.
-    seed = if (any(table$bootstrap[code]) || !is.null(seed)) resolve_seed(seed) else 0,
-    n_threads = check_threads(n_threads)
+    chisq = stats::qchisq(0.95, 1),
+    seed = if (any(drawn) || !is.null(seed)) resolve_seed(seed) else 0,
+    n_threads = check_threads(n_threads), needs_size = any(table$size[code])
   )
+  c(out, control[c("n", "k", "n_pert", "n_starts", "n_starts_pert", "max_iter", "conmix_sd",
+    "lambda", "prior")], list(sample_size = NULL))
 }
 
 # The table of results: columns of the core, beside pairs and labels.
@@ -242,11 +292,12 @@ mr_results <- function(core, frame, methods, conf_level) {
     outcome = frame$pairs$outcome[pair], exposure = frame$pairs$exposure[pair],
     method = methods$label[method], nsnp = ifelse(core$n_used > 0L, core$n_used, available),
     b = core$b, se = core$se, pval = core$pval,
-    ci_low = core$b - q * core$se, ci_high = core$b + q * core$se
+    ci_low = ifelse(is.na(core$ci_low), core$b - q * core$se, core$ci_low),
+    ci_high = ifelse(is.na(core$ci_high), core$b + q * core$se, core$ci_high)
   )
   rest <- c("Q", "Q_df", "Q_pval", "intercept", "intercept_se", "intercept_pval", "sigma", "tau2")
   out <- c(out, core[rest])
-  out$note <- mr_note(core$why, available, methods$min_snps[method])
+  out$note <- mr_note(core$why, available, methods$min_snps[method], methods$max_snps[method])
   attr(out, "row.names") <- .set_row_names(length(pair))
   class(out) <- "data.frame"
   out
@@ -263,7 +314,7 @@ mr_quantile <- function(df, conf_level) {
 }
 
 # In the order of mrl_mr_why.
-mr_note <- function(why, available, needed) {
+mr_note <- function(why, available, needed, most) {
   note <- rep(NA_character_, length(why))
   few <- why == 1L
   note[few] <- paste0(
@@ -273,8 +324,13 @@ mr_note <- function(why, available, needed) {
   # The sign test counts only some.
   zero <- few & available >= needed
   note[zero] <- paste0("needs at least ", needed[zero], " variants with effects that are not 0")
-  note[why == 2L] <- "is for one variant"
+  many <- why == 2L
+  note[many] <- ifelse(most[many] == 1L, "is for one variant",
+    paste("is for at most", most[many], "variants"))
   note[why == 3L] <- "not estimable: ratios are not finite, or exposure effects do not differ"
   note[why == 4L] <- "did not converge"
+  note[why == 5L] <- paste("needs the sample size: columns samplesize.exposure and",
+    "samplesize.outcome, or control = mr_control(n = )")
+  note[why == 6L] <- "takes fewer than two variants for valid"
   note
 }

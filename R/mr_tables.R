@@ -27,6 +27,7 @@
 mr_single_snp <- function(dat, methods = c("mr_ivw", "mr_egger_regression"), ...) {
   plan <- mr_plan(methods, "methods", ...)
   frame <- mr_frame(dat, "SNP")
+  plan$settings <- add_sample_size(plan$settings, dat, frame)
   all <- mr_run(frame$effects, frame$start, plan$settings)
   pair_of_all <- rep(seq_len(nrow(frame$pairs)), each = nrow(plan$methods))
   labels <- rep(paste("All -", plan$methods$label), nrow(frame$pairs))
@@ -45,6 +46,7 @@ mr_leave_one_out <- function(dat, method = "mr_ivw", ...) {
   method <- check_string(method)
   plan <- mr_plan(method, "method", ...)
   frame <- mr_frame(dat, "SNP")
+  plan$settings <- add_sample_size(plan$settings, dat, frame)
   all <- mr_run(frame$effects, frame$start, plan$settings)
   n_pairs <- nrow(frame$pairs)
   without <- leave_one_out(frame, plan$settings)
@@ -126,10 +128,12 @@ leave_one_out <- function(frame, settings, most = 4e6) {
   pair <- pair[row]
   left <- sizes[pair] - 1L
   chunk <- cumsum(as.double(left)) %/% most
+  sizes_of_pairs <- settings$sample_size
   out <- lapply(split(seq_along(row), chunk), function(i) {
     # All rows of the pair but one: those from the one left out on move up by one.
     kept <- sequence(left[i], from = frame$start[pair[i]] + 1L)
     kept <- kept + (kept >= rep(row[i], left[i]))
+    settings["sample_size"] <- list(sizes_of_pairs[pair[i]])
     fits <- mr_run(lapply(frame$effects, `[`, kept), as.integer(c(0, cumsum(left[i]))), settings)
     fits[c("b", "se", "pval")]
   })

@@ -6,7 +6,8 @@
 #' @param name A name or label of [mr_methods()].
 #' @return A function `f(b_exp, b_out, se_exp, se_out, parameters)`. `parameters` is a list like
 #'   TwoSampleMR's `default_parameters()`, of which `nboot`, `phi`, `penk`, `over.dispersion` and
-#'   `loss.function` are used if they are there. Its value is a list with `b`, `se`, `pval`, `nsnp`,
+#'   `loss.function` are used if they are there, as are the arguments of [mr_control()] (MR-cML needs
+#'   `n`, the sample size). Its value is a list with `b`, `se`, `pval`, `nsnp`,
 #'   `Q`, `Q_df`, `Q_pval`, all `NA` where the method cannot be used; Egger methods add `b_i`,
 #'   `se_i`, `pval_i` (the intercept), `mod` (the fit) and `dat` (the effects, alleles turned so
 #'   that `b_exp` is not negative). Bootstraps take their seed from R's generator. Variants with a
@@ -22,6 +23,7 @@ mrl_method <- function(name) {
   function(b_exp, b_out, se_exp, se_out, parameters = list()) {
     effects <- mrl_effects(b_exp, b_out, se_exp, se_out)
     settings <- parameter_settings(table, code, parameters)
+    settings["sample_size"] <- list(settings$n)
     mrl_result(mr_run(effects, c(0L, length(effects$bx)), settings), effects, table$label[code])
   }
 }
@@ -47,8 +49,13 @@ parameter_settings <- function(table, code, parameters) {
     n_boot = or_default("nboot", 1000), phi = or_default("phi", 1), penk = or_default("penk", 20),
     over_dispersion = or_default("over.dispersion", TRUE),
     loss = or_default("loss.function", "huber"), psi = 0, median_weights = "delta", mode = "grid",
+    control = do.call(mr_control, parameters[intersect(names(parameters), control_names())]),
     seed = NULL, n_threads = mrl_threads()
   )
+}
+
+control_names <- function() {
+  names(formals(mr_control))
 }
 
 mrl_result <- function(core, effects, label) {

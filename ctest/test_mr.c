@@ -33,9 +33,15 @@ static mrl_mr_data view(const effects *e, size_t n)
   return data;
 }
 
+static const double sizes[] = {1e5, 1e5, 1e5, 1e5, 1e5, 1e5, 1e5, 1e5};
+
 static mrl_mr_settings defaults(void)
 {
-  const mrl_mr_settings out = {.seed = 7,
+  const mrl_mr_settings out = {.chisq = 3.84,
+                               .lambda = -1,
+                               .prior = 0.5,
+                               .cml = {.sample_size = sizes, .n_pert = 20, .max_iter = 100},
+                               .seed = 7,
                                .n_boot = 50,
                                .phi = 1,
                                .penalty = 20,
@@ -249,6 +255,8 @@ static void test_run(void)
   mrl_mr_settings settings = defaults();
   for (int round = 0; round < 2; round++) {
     settings.n_boot = round == 0 ? 50 : 40000;
+    settings.cml.n_pert = round == 0 ? 20 : 2000;
+    settings.cml.n_starts_pert = 1;
     for (int k = 0; k < 2; k++) {
       const mrl_ctx ctx = {k == 0 ? 1 : 3, NULL, NULL};
       const size_t size =

@@ -100,7 +100,8 @@ static void test_medians(void)
 {
   const mrl_mr_data data = make_data();
   mrl_mr_settings settings = make_settings();
-  double *work = malloc(mrl_mr_median_work(N, &settings) * sizeof *work);
+  double *work =
+      malloc(mrl_mr_boot_whole_work(MRL_MR_WEIGHTED_MEDIAN, N, &settings) * sizeof *work);
   double weight[N], ratio[N];
   for (int i = 0; i < N; i++) {
     ratio[i] = by[i] / bx[i];
@@ -109,7 +110,7 @@ static void test_medians(void)
     settings.median_weights_first_order = first_order;
     for (int m = MRL_MR_SIMPLE_MEDIAN; m <= MRL_MR_PENALISED_MEDIAN; m++) {
       const mrl_mr_method method = (mrl_mr_method)m;
-      const mrl_mr_estimate fast = mrl_mr_median(method, &data, 3, &settings, work);
+      const mrl_mr_estimate fast = mrl_mr_boot_whole(method, &data, 3, &settings, NULL, work);
       slow_weights(weight, method, &settings);
       /* p-values and sums agree to some 1e-13; nothing is magnified. */
       CHECK_NEAR(fast.estimate, slow_weighted_median(ratio, weight), 1e-12);
@@ -150,11 +151,11 @@ static void test_modes(void)
   const mrl_mr_data data = make_data();
   mrl_mr_settings settings = make_settings();
   settings.n_boot = 100;
-  double *work = malloc(mrl_mr_mode_work(N, &settings) * sizeof *work);
+  double *work = malloc(mrl_mr_boot_whole_work(MRL_MR_WEIGHTED_MODE, N, &settings) * sizeof *work);
   for (int m = MRL_MR_SIMPLE_MODE; m <= MRL_MR_WEIGHTED_MODE_NOME; m++) {
     const mrl_mr_method method = (mrl_mr_method)m;
     settings.phi = m % 2 ? 1 : 0.5;
-    const mrl_mr_estimate fast = mrl_mr_mode(method, &data, 7, &settings, work);
+    const mrl_mr_estimate fast = mrl_mr_boot_whole(method, &data, 7, &settings, NULL, work);
     CHECK(fast.why == MRL_MR_FINE && isfinite(fast.estimate));
     CHECK_NEAR(fast.std_error, slow_mode_se(method, &settings, 7, OWN_SE), 1e-12);
     CHECK(fabs(fast.std_error - slow_mode_se(method, &settings, 7, NEXT_SE)) > 1e-4);
@@ -167,8 +168,10 @@ static void test_egger(void)
 {
   const mrl_mr_data data = make_data();
   const mrl_mr_settings settings = make_settings();
-  double *work = malloc(mrl_mr_egger_bootstrap_work(N, &settings) * sizeof *work);
-  const mrl_mr_estimate fast = mrl_mr_egger_bootstrap(&data, 0, &settings, work);
+  double *work =
+      malloc(mrl_mr_boot_whole_work(MRL_MR_EGGER_BOOTSTRAP, N, &settings) * sizeof *work);
+  const mrl_mr_estimate fast =
+      mrl_mr_boot_whole(MRL_MR_EGGER_BOOTSTRAP, &data, 0, &settings, NULL, work);
   double slope[500], intercept[500], x[N], y[N], sum_slope = 0, sum_intercept = 0;
   int negative = 0;
   for (uint64_t b = 0; b < settings.n_boot; b++) {
@@ -213,9 +216,9 @@ static void test_ranges(void)
   const mrl_mr_data data = make_data();
   const mrl_mr_settings settings = make_settings();
   for (int m = 0; m < 3; m++) {
-    const size_t size = mrl_mr_boot_width(methods[m]) * settings.n_boot;
+    const size_t size = mrl_mr_boot_width(methods[m], N, &settings) * settings.n_boot;
     double *whole = malloc(size * sizeof *whole), *parts = malloc((size + 1) * sizeof *parts);
-    double *work = malloc(mrl_mr_boot_work(methods[m], N) * sizeof *work);
+    double *work = malloc(mrl_mr_boot_work(methods[m], N, &settings) * sizeof *work);
     parts[size] = 42;
     mrl_mr_boot_draws(whole, methods[m], &data, 1, &settings, 0, 500, work);
     mrl_mr_boot_draws(parts, methods[m], &data, 1, &settings, 321, 500, work);
@@ -228,8 +231,8 @@ static void test_ranges(void)
     free(parts);
     free(work);
   }
-  CHECK(mrl_mr_boot_width(MRL_MR_IVW) == 0);
-  CHECK(mrl_mr_boot_chunk(MRL_MR_WEIGHTED_MODE, 1000000) == 1);
+  CHECK(mrl_mr_boot_width(MRL_MR_IVW, N, &settings) == 0);
+  CHECK(mrl_mr_boot_chunk(MRL_MR_WEIGHTED_MODE, 1000000, &settings) == 1);
 }
 
 static mrl_mr_estimate estimate(mrl_mr_method method, const mrl_mr_data *data, size_t n_boot)
@@ -237,9 +240,9 @@ static mrl_mr_estimate estimate(mrl_mr_method method, const mrl_mr_data *data, s
   mrl_mr_settings settings = make_settings();
   settings.n_boot = n_boot;
   double *draws = malloc((2 * n_boot + 1) * sizeof *draws);
-  double *work = malloc(mrl_mr_boot_work(method, data->n) * sizeof *work);
+  double *work = malloc(mrl_mr_boot_work(method, data->n, &settings) * sizeof *work);
   mrl_mr_boot_draws(draws, method, data, 0, &settings, 0, n_boot, work);
-  const mrl_mr_estimate out = mrl_mr_boot_finish(method, data, draws, &settings, work);
+  const mrl_mr_estimate out = mrl_mr_boot_finish(method, data, 0, draws, &settings, work);
   free(draws);
   free(work);
   return out;
@@ -271,10 +274,12 @@ static void test_exact_modes(void)
 {
   const mrl_mr_data data = make_data();
   mrl_mr_settings settings = make_settings();
-  double *work = malloc(mrl_mr_mode_work(N, &settings) * sizeof *work);
-  const mrl_mr_estimate grid = mrl_mr_mode(MRL_MR_WEIGHTED_MODE, &data, 0, &settings, work);
+  double *work = malloc(mrl_mr_boot_whole_work(MRL_MR_WEIGHTED_MODE, N, &settings) * sizeof *work);
+  const mrl_mr_estimate grid =
+      mrl_mr_boot_whole(MRL_MR_WEIGHTED_MODE, &data, 0, &settings, NULL, work);
   settings.mode_exact = 1;
-  const mrl_mr_estimate exact = mrl_mr_mode(MRL_MR_WEIGHTED_MODE, &data, 0, &settings, work);
+  const mrl_mr_estimate exact =
+      mrl_mr_boot_whole(MRL_MR_WEIGHTED_MODE, &data, 0, &settings, NULL, work);
   double least = INFINITY, most = -INFINITY;
   for (int i = 0; i < N; i++) {
     least = fmin(least, by[i] / bx[i]);

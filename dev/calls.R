@@ -52,12 +52,16 @@ calls <- alist(
   C_lasso_folds = lasso_folds(7L, 3L, seed = 1),
   C_meta_random = meta_random(c(1, 2, 4, 3), c(1, 1, 2, 1), group = c(1, 1, 1, 2)),
   C_meta_regression = meta_regression(c(1, 2, 4, 3), c(1, 1, 2, 1), 1:4),
+  C_mr_detail = mr_valid(lipid_chd[1:6, ], c("mr_cML", "mr_lasso", "mr_conmix"),
+    control = mr_control(n = 100, num_pert = 3)),
   C_mr_estimate = mrl_method("mr_egger_robust")(toy$x, toy$y, rep(0.1, 24), rep(0.2, 24)),
   C_mr_frame = suppressMessages(mr_frame(data.frame(
     id.exposure = "x", id.outcome = "y", exposure = "x", outcome = "y", SNP = 1:24,
     mr_keep = rep(c(TRUE, FALSE), 12), beta.exposure = toy$x, se.exposure = 0.1,
     beta.outcome = toy$y, se.outcome = 0.1
   ))),
+  C_mr_presso = mr_presso_test(lipid_chd[1:6, ], 150, seed = 1),
+  C_mr_radial = mr_radial(lipid_chd[1:6, ]),
   C_mvmr_diagnose = mv_diagnose(lipid_chd),
   C_mvmr_estimate = mv_estimate(lipid_chd, mv_methods()$name, n = 1000, n_boot = 3, num_pert = 2,
     K_vec = 0:2, random_start = 1, seed = 1

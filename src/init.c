@@ -21,7 +21,8 @@ static const R_CallMethodDef entries[] = {
     ENTRY(C_iv_context_train),   ENTRY(C_iv_linear),          ENTRY(C_iv_neural_boot),
     ENTRY(C_iv_neural_exposure), ENTRY(C_iv_neural_fit),      ENTRY(C_iv_neural_outcome),
     ENTRY(C_lasso_fit),          ENTRY(C_lasso_folds),        ENTRY(C_meta_random),
-    ENTRY(C_meta_regression),    ENTRY(C_mr_estimate),        ENTRY(C_mr_frame),
+    ENTRY(C_meta_regression),    ENTRY(C_mr_detail),          ENTRY(C_mr_estimate),
+    ENTRY(C_mr_frame),           ENTRY(C_mr_presso),          ENTRY(C_mr_radial),
     ENTRY(C_mvmr_diagnose),      ENTRY(C_mvmr_estimate),      ENTRY(C_rng_draw),
     ENTRY(C_sim_contextual),     ENTRY(C_sim_demand),         ENTRY(C_sim_effect_modifier),
     ENTRY(C_sim_nonlinear),      ENTRY(C_sim_summary),        {NULL, NULL, 0}};

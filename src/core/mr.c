@@ -1,13 +1,19 @@
 #include "mr.h"
 #include "mr_boot.h"
+#include "mr_cml.h"
+#include "mr_conmix.h"
+#include "mr_hetpen.h"
+#include "mr_lasso.h"
 #include "mr_linear.h"
+#include "mr_radial.h"
 #include "mr_raps.h"
 
 #include <math.h>
 
 mrl_mr_estimate mrl_mr_none(mrl_mr_why why)
 {
-  const mrl_mr_estimate none = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, 0, why};
+  const mrl_mr_estimate none = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN,
+                                NAN, NAN, NAN, NAN, NAN, 0,   why};
   return none;
 }
 
@@ -47,15 +53,29 @@ size_t mrl_mr_min_n(mrl_mr_method method)
       [MRL_MR_PIVW] = 2,
       [MRL_MR_SIGN] = 6,
       [MRL_MR_UNWEIGHTED] = 2,
+      [MRL_MR_CONMIX] = 2,
+      [MRL_MR_CML_BIC] = 3,
+      [MRL_MR_CML_MA_BIC] = 3,
+      [MRL_MR_CML_BIC_DP] = 3,
+      [MRL_MR_CML_MA_BIC_DP] = 3,
+      [MRL_MR_LASSO] = 3,
+      [MRL_MR_HETPEN] = 2,
+      [MRL_MR_GRIP] = 3,
+      [MRL_MR_GRIP_ADJUSTED] = 3,
+      [MRL_MR_IVW_RADIAL] = 2,
+      [MRL_MR_EGGER_RADIAL] = 3,
+      [MRL_MR_EGGER_SIMEX] = 3,
   };
   return least[method];
 }
 
+size_t mrl_mr_max_n(mrl_mr_method method)
+{
+  return method == MRL_MR_WALD ? 1 : method == MRL_MR_HETPEN ? MRL_MR_HETPEN_MAX : SIZE_MAX;
+}
+
 static mrl_mr_estimate wald(const mrl_mr_data *d)
 {
-  if (d->n > 1) {
-    return mrl_mr_none(MRL_MR_TOO_MANY);
-  }
   mrl_mr_estimate out = mrl_mr_none(MRL_MR_FINE);
   out.estimate = d->by[0] / d->bx[0];
   out.std_error = d->sy[0] / fabs(d->bx[0]);
@@ -141,28 +161,33 @@ size_t mrl_mr_work(mrl_mr_method method, size_t n, const mrl_mr_settings *settin
   case MRL_MR_SIGN:
   case MRL_MR_DIVW:
   case MRL_MR_PIVW:
+  case MRL_MR_GRIP:
+  case MRL_MR_GRIP_ADJUSTED:
     return 0;
-  case MRL_MR_SIMPLE_MEDIAN:
-  case MRL_MR_WEIGHTED_MEDIAN:
-  case MRL_MR_PENALISED_MEDIAN:
-    return mrl_mr_median_work(n, settings);
-  case MRL_MR_SIMPLE_MODE:
-  case MRL_MR_WEIGHTED_MODE:
-  case MRL_MR_SIMPLE_MODE_NOME:
-  case MRL_MR_WEIGHTED_MODE_NOME:
-    return mrl_mr_mode_work(n, settings);
-  case MRL_MR_EGGER_BOOTSTRAP:
-    return mrl_mr_egger_bootstrap_work(n, settings);
   case MRL_MR_RAPS:
   case MRL_MR_MAXLIK:
   case MRL_MR_MAXLIK_RANDOM:
     return mrl_mr_raps_work(n);
+  case MRL_MR_CONMIX:
+    return mrl_mr_conmix_work(n);
+  case MRL_MR_CML_BIC:
+  case MRL_MR_CML_MA_BIC:
+    return mrl_mr_cml_work(n, settings);
+  case MRL_MR_LASSO:
+    return mrl_mr_lasso_work(n);
+  case MRL_MR_HETPEN:
+    return mrl_mr_hetpen_work(n);
+  case MRL_MR_IVW_RADIAL:
+  case MRL_MR_EGGER_RADIAL:
+    return 2 * n;
   default:
-    return mrl_mr_linear_work(method, n);
+    return mrl_mr_is_drawn(method) ? mrl_mr_boot_whole_work(method, n, settings)
+                                   : mrl_mr_linear_work(method, n);
   }
 }
 
-static mrl_mr_estimate dispatch(mrl_mr_method method, const mrl_mr_data *data, size_t group,
+static mrl_mr_estimate dispatch(mrl_mr_detail *detail, mrl_mr_method method,
+                                const mrl_mr_data *data, size_t group,
                                 const mrl_mr_settings *settings, double *work)
 {
   switch (method) {
@@ -173,32 +198,51 @@ static mrl_mr_estimate dispatch(mrl_mr_method method, const mrl_mr_data *data, s
   case MRL_MR_DIVW:
   case MRL_MR_PIVW:
     return debiased(data, method == MRL_MR_PIVW);
-  case MRL_MR_SIMPLE_MEDIAN:
-  case MRL_MR_WEIGHTED_MEDIAN:
-  case MRL_MR_PENALISED_MEDIAN:
-    return mrl_mr_median(method, data, group, settings, work);
-  case MRL_MR_SIMPLE_MODE:
-  case MRL_MR_WEIGHTED_MODE:
-  case MRL_MR_SIMPLE_MODE_NOME:
-  case MRL_MR_WEIGHTED_MODE_NOME:
-    return mrl_mr_mode(method, data, group, settings, work);
-  case MRL_MR_EGGER_BOOTSTRAP:
-    return mrl_mr_egger_bootstrap(data, group, settings, work);
   case MRL_MR_RAPS:
     return mrl_mr_raps(data, settings, work);
   case MRL_MR_MAXLIK:
   case MRL_MR_MAXLIK_RANDOM:
     return mrl_mr_maxlik(data, settings, method == MRL_MR_MAXLIK_RANDOM, work);
+  case MRL_MR_CONMIX:
+    return mrl_mr_conmix(data, settings, detail, work);
+  case MRL_MR_CML_BIC:
+  case MRL_MR_CML_MA_BIC:
+    return mrl_mr_cml(method, data, group, settings, detail, work);
+  case MRL_MR_LASSO:
+    return mrl_mr_lasso(data, settings, detail, work);
+  case MRL_MR_HETPEN:
+    return mrl_mr_hetpen(data, settings, work);
+  case MRL_MR_GRIP:
+  case MRL_MR_GRIP_ADJUSTED:
+    return mrl_mr_grip(data, method == MRL_MR_GRIP_ADJUSTED);
+  case MRL_MR_IVW_RADIAL:
+  case MRL_MR_EGGER_RADIAL:
+    return mrl_mr_radial(method, data, work);
   default:
-    return mrl_mr_linear(method, data, settings, work);
+    return mrl_mr_is_drawn(method) ? mrl_mr_boot_whole(method, data, group, settings, detail, work)
+                                   : mrl_mr_linear(method, data, settings, work);
   }
+}
+
+mrl_mr_estimate mrl_mr_detailed(mrl_mr_detail *detail, mrl_mr_method method,
+                                const mrl_mr_data *data, size_t group,
+                                const mrl_mr_settings *settings, double *work)
+{
+  if (detail) {
+    detail->n_intervals = 0;
+    detail->tuning = detail->gof1 = detail->gof2 = NAN;
+  }
+  if (data->n < mrl_mr_min_n(method)) {
+    return mrl_mr_none(MRL_MR_TOO_FEW);
+  }
+  if (data->n > mrl_mr_max_n(method)) {
+    return mrl_mr_none(MRL_MR_TOO_MANY);
+  }
+  return mrl_mr_checked(dispatch(detail, method, data, group, settings, work));
 }
 
 mrl_mr_estimate mrl_mr_one(mrl_mr_method method, const mrl_mr_data *data, size_t group,
                            const mrl_mr_settings *settings, double *work)
 {
-  if (data->n < mrl_mr_min_n(method)) {
-    return mrl_mr_none(MRL_MR_TOO_FEW);
-  }
-  return mrl_mr_checked(dispatch(method, data, group, settings, work));
+  return mrl_mr_detailed(NULL, method, data, group, settings, work);
 }

@@ -76,9 +76,10 @@ static double share_of_other_sign(const double *x, size_t n, double mean)
   return (double)count / (double)n;
 }
 
-mrl_mr_estimate mrl_mr_egger_finish(mrl_mr_method method, const mrl_mr_data *data, double *draws,
-                                    const mrl_mr_settings *settings, double *work)
+mrl_mr_estimate mrl_mr_egger_finish(mrl_mr_method method, const mrl_mr_data *data, size_t group,
+                                    double *draws, const mrl_mr_settings *settings, double *work)
 {
+  (void)group;
   (void)method;
   (void)work;
   const size_t n_boot = settings->n_boot;

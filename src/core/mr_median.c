@@ -119,9 +119,10 @@ void mrl_mr_median_draws(double *draws, mrl_mr_method method, const mrl_mr_data 
   }
 }
 
-mrl_mr_estimate mrl_mr_median_finish(mrl_mr_method method, const mrl_mr_data *data, double *draws,
-                                     const mrl_mr_settings *settings, double *work)
+mrl_mr_estimate mrl_mr_median_finish(mrl_mr_method method, const mrl_mr_data *data, size_t group,
+                                     double *draws, const mrl_mr_settings *settings, double *work)
 {
+  (void)group;
   const pieces p = split(work, data->n);
   if (data->n < MRL_MR_BOOT_MIN_VARIANTS) {
     return mrl_mr_none(MRL_MR_TOO_FEW);

@@ -105,9 +105,10 @@ void mrl_mr_mode_draws(double *draws, mrl_mr_method method, const mrl_mr_data *d
   }
 }
 
-mrl_mr_estimate mrl_mr_mode_finish(mrl_mr_method method, const mrl_mr_data *data, double *draws,
-                                   const mrl_mr_settings *settings, double *work)
+mrl_mr_estimate mrl_mr_mode_finish(mrl_mr_method method, const mrl_mr_data *data, size_t group,
+                                   double *draws, const mrl_mr_settings *settings, double *work)
 {
+  (void)group;
   const size_t n = data->n;
   const pieces p = split(work, n);
   if (n < MRL_MR_BOOT_MIN_VARIANTS) {

@@ -87,6 +87,12 @@ static void select_place(double *x, size_t n, size_t k)
   sort_few(x, n);
 }
 
+double mrl_select(double *x, size_t n, size_t k)
+{
+  select_place(x, n, k);
+  return x[k];
+}
+
 double mrl_median(double *x, size_t n)
 {
   const size_t half = n / 2;

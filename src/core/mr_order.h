@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+/* What stands at place k < n in increasing order; x is reordered. Linear time. */
+double mrl_select(double *x, size_t n, size_t k);
 /* n >= 1; x is reordered. The mean of the two middle values where n is even. Linear time. */
 double mrl_median(double *x, size_t n);
 /* 1.4826 times the median distance from the median; n >= 1; x is overwritten. */

@@ -1,5 +1,6 @@
 #include "mr.h"
 #include "mr_boot.h"
+#include "mr_hetpen.h"
 
 #include <math.h>
 
@@ -31,10 +32,19 @@ static const double block_cost = 15e6;
 static double task_cost(mrl_mr_method method, size_t n, const mrl_mr_settings *settings)
 {
   const double size = (double)n + 10;
-  if (mrl_mr_boot_width(method) > 0) {
-    return size * (double)settings->n_boot * 10;
+  if (mrl_mr_is_drawn(method)) {
+    return mrl_mr_boot_time(method, n, settings) / 3 * (double)mrl_mr_boot_count(method, settings);
   }
   switch (method) {
+  case MRL_MR_CML_BIC:
+  case MRL_MR_CML_MA_BIC:
+    return (double)(settings->cml.n_starts + 1) * size * (30 + 10 * size);
+  case MRL_MR_HETPEN:
+    return n > MRL_MR_HETPEN_MAX ? 1 : 100 * (double)((size_t)1 << n);
+  case MRL_MR_LASSO:
+    return 1000 * size;
+  case MRL_MR_CONMIX:
+    return 100 * size;
   case MRL_MR_IVW_ROBUST:
   case MRL_MR_EGGER_ROBUST:
   case MRL_MR_EGGER_ROBUST_PENALISED:
@@ -55,7 +65,7 @@ static size_t group_size(const size_t *start, size_t group)
 
 static int is_shared(mrl_mr_method method, size_t n, const mrl_mr_settings *settings)
 {
-  return n >= mrl_mr_min_n(method) && mrl_mr_boot_width(method) > 0 &&
+  return n >= mrl_mr_min_n(method) && mrl_mr_is_drawn(method) &&
          task_cost(method, n, settings) > block_cost;
 }
 
@@ -85,9 +95,10 @@ static void measure(size_t *lane, size_t *draws, const size_t *start, size_t n_g
     size_t need = mrl_mr_work(methods[m], largest_alone, settings);
     *lane = need > *lane ? need : *lane;
     if (is_shared(methods[m], largest, settings)) {
-      need = mrl_mr_boot_work(methods[m], largest);
+      need = mrl_mr_boot_work(methods[m], largest, settings);
       *lane = need > *lane ? need : *lane;
-      need = mrl_mr_boot_width(methods[m]) * settings->n_boot;
+      need = mrl_mr_boot_width(methods[m], largest, settings) *
+             mrl_mr_boot_count(methods[m], settings);
       *draws = need > *draws ? need : *draws;
     }
   }
@@ -155,21 +166,21 @@ static void run_shared(const job *of, const workspace *space, size_t task, const
   const size_t group = task / of->n_methods, m = task % of->n_methods;
   const mrl_mr_method method = of->methods[m];
   const mrl_mr_data data = group_data(of, group);
-  const size_t n_boot = of->settings->n_boot, lanes = space->n_lanes;
-  const size_t chunk = mrl_mr_boot_chunk(method, data.n);
-  for (size_t from = 0; from < n_boot; from += lanes * chunk) {
+  const size_t count = mrl_mr_boot_count(method, of->settings), lanes = space->n_lanes;
+  const size_t chunk = mrl_mr_boot_chunk(method, data.n, of->settings);
+  for (size_t from = 0; from < count; from += lanes * chunk) {
 #pragma omp parallel for num_threads((int)lanes) schedule(static, 1)
     for (size_t l = 0; l < lanes; l++) {
       const size_t first = from + l * chunk, end = first + chunk;
-      if (first < n_boot) {
+      if (first < count) {
         mrl_mr_boot_draws(space->draws, method, &data, group, of->settings, first,
-                          end < n_boot ? end : n_boot, space->lane[l]);
+                          end < count ? end : count, space->lane[l]);
       }
     }
     mrl_poll(ctx);
   }
-  of->out[group + m * of->n_groups] =
-      mrl_mr_checked(mrl_mr_boot_finish(method, &data, space->draws, of->settings, space->lane[0]));
+  of->out[group + m * of->n_groups] = mrl_mr_checked(
+      mrl_mr_boot_finish(method, &data, group, space->draws, of->settings, space->lane[0]));
 }
 
 /* The end of the block that starts with task `from`, which is not shared. */

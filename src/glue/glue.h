@@ -71,8 +71,11 @@ SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP setting
 SEXP C_lasso_folds(SEXP settings);
 SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SEXP settings);
 SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
+SEXP C_mr_detail(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mr_estimate(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mr_frame(SEXP keys, SEXP keep, SEXP effects);
+SEXP C_mr_presso(SEXP effects, SEXP start, SEXP settings);
+SEXP C_mr_radial(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mvmr_diagnose(SEXP effects);
 SEXP C_mvmr_estimate(SEXP effects, SEXP settings);
 SEXP C_rng_draw(SEXP settings);

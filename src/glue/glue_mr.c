@@ -1,4 +1,4 @@
-#include "glue.h"
+#include "glue_mr.h"
 
 #include "../core/mr_group.h"
 
@@ -21,7 +21,7 @@ static const double *read_effect(SEXP effects, int i, R_xlen_t n)
   return glue_dbl(VECTOR_ELT(effects, i), n, names[i]);
 }
 
-static mrl_mr_data read_effects(SEXP effects, R_xlen_t n)
+mrl_mr_data glue_mr_effects(SEXP effects, R_xlen_t n)
 {
   const mrl_mr_data data = {read_effect(effects, 0, n), read_effect(effects, 1, n),
                             read_effect(effects, 2, n), read_effect(effects, 3, n), (size_t)n};
@@ -96,7 +96,7 @@ SEXP C_mr_frame(SEXP keys, SEXP keep, SEXP effects)
   int *group = glue_scratch((size_t)n * sizeof *group);
   SEXP value = PROTECT(glue_list(names, N_ITEMS));
   int *first = glue_list_int(value, FIRST, (R_xlen_t)n_runs);
-  mrl_mr_rows rows = {read_effects(effects, n), LOGICAL(keep), group, 0};
+  mrl_mr_rows rows = {glue_mr_effects(effects, n), LOGICAL(keep), group, 0};
   const mrl_status status =
       mrl_mr_group(group, first, &rows.n_groups, &pairs, n_runs, glue_scratch(size), size, &ctx);
   if (status == MRL_OK) {
@@ -113,8 +113,7 @@ SEXP C_mr_frame(SEXP keys, SEXP keep, SEXP effects)
   return out;
 }
 
-/* Where each group starts, counted from 0, and one past the last row; a group may be empty. */
-static const size_t *read_start(SEXP start, R_xlen_t n)
+const size_t *glue_mr_start(SEXP start, R_xlen_t n)
 {
   const R_xlen_t n_start = XLENGTH(start);
   const int *from = glue_int(start, -1, "start");
@@ -131,8 +130,27 @@ static const size_t *read_start(SEXP start, R_xlen_t n)
   return out;
 }
 
-static mrl_mr_settings read_settings(SEXP settings)
+/* Of cML: sample sizes by group, NaN where they are unknown. */
+static mrl_mr_cml_settings read_cml(SEXP settings)
 {
+  SEXP k = glue_item(settings, "k"), size = glue_item(settings, "sample_size");
+  const mrl_mr_cml_settings out = {.sample_size = glue_dbl_or_null(size, -1, "sample_size"),
+                                   .k = glue_int_or_null(k, -1, "k"),
+                                   .n_k = (size_t)Rf_xlength(k),
+                                   .n_pert = (size_t)glue_item_int(settings, "n_pert"),
+                                   .n_starts = (size_t)glue_item_int(settings, "n_starts"),
+                                   .n_starts_pert =
+                                       (size_t)glue_item_int(settings, "n_starts_pert"),
+                                   .max_iter = (size_t)glue_item_int(settings, "max_iter")};
+  return out;
+}
+
+mrl_mr_settings glue_mr_settings(SEXP settings, size_t n_groups)
+{
+  SEXP size = glue_item(settings, "sample_size");
+  if (!Rf_isNull(size) && (size_t)XLENGTH(size) != n_groups) {
+    Rf_error("internal error: %lld sample sizes", (long long)XLENGTH(size));
+  }
   const int loss = glue_item_int(settings, "loss"), n_boot = glue_item_int(settings, "n_boot");
   if (loss < MRL_LOSS_L2 || loss > MRL_LOSS_TUKEY || n_boot < 0 || n_boot >= 1 << 24) {
     Rf_error("internal error: `loss` %d, `n_boot` %d", loss, n_boot);
@@ -145,12 +163,16 @@ static mrl_mr_settings read_settings(SEXP settings)
                                .over_dispersion = glue_item_lgl(settings, "over_dispersion"),
                                .loss = (mrl_mr_loss)loss,
                                .mode_exact = glue_item_lgl(settings, "mode_exact"),
-                               .median_weights_first_order =
-                                   glue_item_lgl(settings, "first_order")};
+                               .median_weights_first_order = glue_item_lgl(settings, "first_order"),
+                               .chisq = glue_item_dbl(settings, "chisq"),
+                               .conmix_sd = glue_item_dbl(settings, "conmix_sd"),
+                               .lambda = glue_item_dbl(settings, "lambda"),
+                               .prior = glue_item_dbl(settings, "prior"),
+                               .cml = read_cml(settings)};
   return out;
 }
 
-static const mrl_mr_method *read_methods(SEXP settings, size_t *n)
+const mrl_mr_method *glue_mr_methods(SEXP settings, size_t *n)
 {
   SEXP codes = glue_item(settings, "methods");
   const int *code = glue_int(codes, -1, "methods");
@@ -165,15 +187,16 @@ static const mrl_mr_method *read_methods(SEXP settings, size_t *n)
   return out;
 }
 
-enum { B, SE, P, Q, Q_DF, Q_P, INT, INT_SE, INT_P, SIGMA, TAU2, N_USED, WHY, N_COLUMNS };
+enum { B, SE, P, Q, Q_DF, Q_P, INT, INT_SE, INT_P, SIGMA, TAU2, LOW, HIGH, N_USED, WHY, N_COLUMNS };
 
 /* Columns of the table of results, rows by group and within it by method. */
 static SEXP results_table(const mrl_mr_estimate *at, size_t n_groups, size_t n_methods)
 {
-  static const char *const names[N_COLUMNS] = {
-      "b",         "se",           "pval",           "Q",     "Q_df", "Q_pval",
-      "intercept", "intercept_se", "intercept_pval", "sigma", "tau2", "n_used",
-      "why"};
+  static const char *const names[N_COLUMNS] = {"b",         "se",           "pval",
+                                               "Q",         "Q_df",         "Q_pval",
+                                               "intercept", "intercept_se", "intercept_pval",
+                                               "sigma",     "tau2",         "ci_low",
+                                               "ci_high",   "n_used",       "why"};
   const R_xlen_t n = (R_xlen_t)(n_groups * n_methods);
   double *out[N_USED];
   SEXP table = PROTECT(glue_list(names, N_COLUMNS));
@@ -186,7 +209,8 @@ static SEXP results_table(const mrl_mr_estimate *at, size_t n_groups, size_t n_m
       const mrl_mr_estimate *e = &at[g + m * n_groups];
       const double numbers[N_USED] = {e->estimate,    e->std_error, e->p_value,   e->q,
                                       e->q_df,        e->q_p_value, e->intercept, e->intercept_se,
-                                      e->intercept_p, e->sigma,     e->tau2};
+                                      e->intercept_p, e->sigma,     e->tau2,      e->ci_low,
+                                      e->ci_high};
       for (int k = 0; k < N_USED; k++) {
         out[k][i] = ISNAN(numbers[k]) ? NA_REAL : numbers[k];
       }
@@ -203,11 +227,11 @@ SEXP C_mr_estimate(SEXP effects, SEXP start, SEXP settings)
 {
   const R_xlen_t n = XLENGTH(VECTOR_ELT(effects, 0));
   const size_t n_groups = (size_t)XLENGTH(start) - 1;
-  const mrl_mr_data data = read_effects(effects, n);
-  const size_t *from = read_start(start, n);
-  const mrl_mr_settings how = read_settings(settings);
+  const mrl_mr_data data = glue_mr_effects(effects, n);
+  const size_t *from = glue_mr_start(start, n);
+  const mrl_mr_settings how = glue_mr_settings(settings, n_groups);
   size_t n_methods;
-  const mrl_mr_method *methods = read_methods(settings, &n_methods);
+  const mrl_mr_method *methods = glue_mr_methods(settings, &n_methods);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   const size_t size = mrl_mr_run_scratch(from, n_groups, methods, n_methods, &how, &ctx);
   mrl_mr_estimate *at = glue_scratch(n_groups * n_methods * sizeof *at);

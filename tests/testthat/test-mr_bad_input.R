@@ -10,7 +10,9 @@ changed <- function(column, rows, value) {
 surface <- list(
   mr_estimate = function(dat) mr_estimate(dat, "mr_ivw"), mr_diagnose = mr_diagnose,
   mr_single_snp = mr_single_snp, mr_leave_one_out = mr_leave_one_out,
-  mr_scatter = function(dat) mr_scatter(dat, mr_estimate(ldl(), "mr_ivw"))
+  mr_scatter = function(dat) mr_scatter(dat, mr_estimate(ldl(), "mr_ivw")),
+  mr_valid = function(dat) mr_valid(dat, "mr_lasso"), mr_radial = mr_radial,
+  mr_presso_test = function(dat) mr_presso_test(dat, 600, seed = 1)
 )
 
 test_that("each function says which columns are missing and what there is", {
