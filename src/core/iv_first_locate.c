@@ -22,7 +22,7 @@ mrl_status mrl_first_work_carve(mrl_first_work *work, mrl_arena *arena, const mr
   const size_t columns = first->n_location + 1;
   const size_t solve = mrl_head_scratch(p), ridge = mrl_head_ridge_scratch(p);
   mrl_first_work to = {.isa = isa};
-  to.block = MRL_TAKE(arena, double, BLOCK *all);
+  to.block = MRL_TAKE(arena, double, columns *BLOCK);
   to.root = MRL_TAKE(arena, double, BLOCK);
   to.gram = MRL_TAKE(arena, double, all *all);
   to.valid = MRL_TAKE(arena, double, all *all);
