@@ -91,12 +91,13 @@
 #'   average slope under the exposure's name; `slopes`, one per row; `slope_coefficients`
 #'   (data.frame `feature, term, estimate, std.error, prior.sd`; features are standardised, a
 #'   prior.sd of 0 left them out); `tests`, see [heterogeneity_test()]; `constant`, estimate and
-#'   standard error of a constant slope; `kappa` of Fuller's estimator; `diagnostics` (those of
-#'   two-stage least squares with the context as covariates, robust, and the test of
-#'   heterogeneity); `context`, how columns were made; `estimate`, coefficients and networks; with
-#'   `n_boot` `boot`. Read it with [context_effects()], [effect_of_context()],
-#'   [heterogeneity_test()], `plot()`, [effect_curve()], [ate()], [cate()], [average_derivative()],
-#'   `predict()`, `tidy()`, `glance()`, `augment()`, [training_history()].
+#'   standard error of a constant slope; `archetypes` (data.frame `archetype, slope, share`),
+#'   `kappa` of Fuller's estimator; `diagnostics` (those of two-stage least squares with the
+#'   context as covariates, robust, and the test of heterogeneity); `context`, how columns were
+#'   made; `estimate`, coefficients and networks; with `n_boot` `boot`. Read it with
+#'   [context_effects()], [effect_of_context()], [heterogeneity_test()], `plot()`,
+#'   [effect_curve()], [ate()], [cate()], [average_derivative()], `predict()`, `tidy()`,
+#'   `glance()`, `augment()`, [training_history()].
 #' @references
 #' Talluri, N. (2025). contextualized-mr. <https://github.com/ntalluri/contextualized-mr>
 #' Fuller, W. A. (1977), Econometrica 45:939. Morris, C. N. (1983), J. Am. Stat. Assoc. 78:47
@@ -280,6 +281,19 @@ slope_coefficients <- function(estimate, problem, design) {
     prior.sd = sqrt(fit$variance[estimate$group]))
 }
 
+# The slope of each archetype and its share among people. A slope is a constant and the shares times
+# the archetypes' slopes; shares sum to 1, so the constant is the archetypes' own.
+archetype_table <- function(estimate, problem, slopes) {
+  if (problem$how$encoder != "archetypes" || is.null(estimate$nets)) {
+    return(NULL)
+  }
+  shares <- predict_net(estimate$nets, problem$how$n_folds + 1L, problem$context, problem$how,
+    members = TRUE)
+  weights <- if (is.null(problem$weights)) rep(1, nrow(shares)) else problem$weights
+  data.frame(archetype = seq_len(ncol(shares)), slope = unname(qr.coef(qr(shares), slopes)),
+    share = colSums(shares * weights) / sum(weights))
+}
+
 # What is kept of an estimate to predict from.
 light_estimate <- function(estimate, intercept = NULL) {
   list(fit = estimate$fit[c("coef", "vcov", "center")], nets = estimate$nets,
@@ -343,7 +357,7 @@ new_contextual_fit <- function(estimate, problem, frame, design, call, model) {
     residuals = name_rows(frame$y - fitted, frame$row_names),
     fitted.values = name_rows(fitted, frame$row_names),
     slopes = slopes$estimate, slope_coefficients = slope_coefficients(estimate, problem, design),
-    tests = estimate$test,
+    archetypes = archetype_table(estimate, problem, slopes$estimate), tests = estimate$test,
     constant = c(estimate = numbers[["b_null"]], std.error = numbers[["se_null"]]),
     diagnostics = contextual_diagnostics(estimate, problem, frame, call),
     estimate = light_estimate(estimate, intercept), kappa = estimate$stage$kappa,

@@ -6,6 +6,9 @@ print.iv_contextual <- function(x, digits = max(3L, getOption("digits") - 3L), .
   cat("average slope", if (x$link == "logit") " (log odds ratio)", "\n", sep = "")
   print_table(tidy(x, conf.int = TRUE), digits)
   print_heterogeneity(x, digits)
+  if (!is.null(x$archetypes)) {
+    print_table(x$archetypes, digits)
+  }
   print_diagnostics(x, digits)
   if (!is.null(x$history)) {
     print_nets(x)

@@ -157,6 +157,17 @@ test_that("a fit saved and read says the same, and new people are told the same"
   }
 })
 
+test_that("archetypes mix to the slopes", {
+  fit <- contextual(encoder = "archetypes", archetypes = 2, shrink = FALSE,
+    control = context_control(4, epochs = 20, learning_rate = 0.02))
+  expect_equal(sum(fit$archetypes$share), 1, tolerance = 1e-6)
+  expect_equal(sum(fit$archetypes$share * fit$archetypes$slope), mean(fit$slopes),
+    tolerance = 1e-4)
+  # Slopes are averages of those of the archetypes.
+  range <- range(fit$archetypes$slope) + c(-1, 1) * 1e-4
+  expect_true(all(fit$slopes > range[1] & fit$slopes < range[2]))
+})
+
 test_that("curves, contrasts and tables agree", {
   fit <- contextual()
   average <- average_derivative(fit)
