@@ -116,12 +116,13 @@ mr_methods <- function() {
 #'   penalised weights `min(1, 100 p)` are used too.
 #'
 #' Of MendelianRandomization (0.10) are, with the settings of [mr_control()]:
-#' * the contamination mixture and MR-HetPen (`mr_hetpen`, at most 20 variants), at the exact maximum
-#'   of their likelihoods, where that package searches a grid. They have no standard error; `ci_low`
-#'   and `ci_high` are the least and the greatest value of the confidence set, which may have gaps
-#'   (see [mr_valid()]), and are infinite where the data do not bound it. The p-value is below `1 -
-#'   conf_level` where 0 is outside of the set (that package, for the contamination mixture,
-#'   multiplies by the overdispersion where it divides for its set);
+#' * the contamination mixture and MR-HetPen (`mr_hetpen`, at most 20 variants), at the exact
+#'   maximum of their likelihoods, where that package searches a grid (for MR-HetPen between -1 and
+#'   1, unless told otherwise). They have no standard error; `ci_low` and `ci_high` are the least
+#'   and the greatest value of the confidence set, which may have gaps (see [mr_valid()]), and are
+#'   infinite where the data do not bound it. The p-value is below `1 - conf_level` where 0 is
+#'   outside of the set (that package, for the contamination mixture, multiplies by the
+#'   overdispersion where it divides for its set). MR-HetPen's weights depend on the units;
 #' * MR-cML (`mr_cML` is its default, averaged over models with perturbed data), which needs the
 #'   sample size: the smaller one of the columns `samplesize.exposure` and `samplesize.outcome`, in
 #'   each the least of the pair's, or `mr_control(n = )`;

@@ -5,8 +5,8 @@
 #' package MRPRESSO and TwoSampleMR's `run_mr_presso()` give, some thousand times as fast.
 #'
 #' Each variant's outcome effect is compared with what the IVW estimate of the others predicts. The
-#' distribution of these residuals without pleiotropy comes from `n_draws` draws of all effects about
-#' those predictions. The estimates are weighted regressions through the origin with the standard
+#' distribution of these residuals without pleiotropy comes from `n_draws` draws of all effects
+#' about those predictions. The estimates are weighted regressions through the origin with the standard
 #' error of `lm()`, not bounded from below as in [mr_estimate()].
 #'
 #' @inheritParams mr_leave_one_out
@@ -21,8 +21,8 @@
 #' @param n_threads Number of threads.
 #' @return A list of class `mr_presso` of data.frames, each with `id.exposure, id.outcome, outcome,
 #'   exposure` first:
-#' * `main`: `analysis` (`"Raw"`, `"Outlier-corrected"`), `nsnp`, `b`, `sd`, `t`, `pval` (by `t` with
-#'   `nsnp - 1` degrees of freedom);
+#' * `main`: `analysis` (`"Raw"`, `"Outlier-corrected"`), `nsnp`, `b`, `sd`, `t`, `pval` (by `t`
+#'   with `nsnp - 1` degrees of freedom);
 #' * `global`: `nsnp`, `RSSobs`, `pval`, `n_outliers`;
 #' * `outliers`: of all variants `SNP`, `RSSobs` (squared distance from the prediction), `pval` (by
 #'   Bonferroni), `outlier`;
@@ -30,8 +30,8 @@
 #'   one), `pval`.
 #'
 #' A p-value is the share of draws that are more extreme; 0 is printed as less than one of
-#' `n_draws`. Tests that were not made are `NA`: the outlier test where the global one does not reach
-#' `threshold`, the distortion test where there are no outliers, or nothing else; all for pairs of
+#' `n_draws`. Tests that were not made are `NA`: the outlier test where the global one does not
+#' reach `threshold`, the distortion test where there are no outliers, or nothing else; all for pairs of
 #' fewer than four variants.
 #' @references Verbanck, Chen, Neale & Do (2018), Nat. Genet. 50:693.
 #' @examples

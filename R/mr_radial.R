@@ -14,8 +14,8 @@
 #' @param conf_level Level of the confidence intervals.
 #' @return A list of class `mr_radial` of three data.frames, each with `id.exposure, id.outcome,
 #'   outcome, exposure` first:
-#' * `coef`: `model`, `nsnp`, `b`, `se`, `t`, `pval`, `ci_low`, `ci_high`, `Q`, `Q_df`, `Q_pval`. For
-#'   IVW four models: `"Effect (1st)"`, `"Effect (2nd)"` or `"Effect (Mod.2nd)"`; `"Iterative"`,
+#' * `coef`: `model`, `nsnp`, `b`, `se`, `t`, `pval`, `ci_low`, `ci_high`, `Q`, `Q_df`, `Q_pval`.
+#'   For IVW four models: `"Effect (1st)"`, `"Effect (2nd)"` or `"Effect (Mod.2nd)"`; `"Iterative"`,
 #'   modified weights until nothing changes; `"Exact (FE)"`, the effect that minimises Q where it
 #'   stands in the weights too, and `"Exact (RE)"`, the same with variances of the outcome effects
 #'   multiplied so that the minimum of Q is its degrees of freedom. For Egger the effect, with

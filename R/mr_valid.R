@@ -1,6 +1,8 @@
 # What robust methods find out about single variants.
 
-valid_methods <- c("mr_conmix", "mr_cML_BIC", "mr_cML_MA_BIC", "mr_cML_BIC_DP", "mr_cML", "mr_lasso")
+valid_methods <- c(
+  "mr_conmix", "mr_cML_BIC", "mr_cML_MA_BIC", "mr_cML_BIC_DP", "mr_cML", "mr_lasso"
+)
 
 #' Variants that robust methods take for valid instruments
 #'

@@ -6,8 +6,8 @@
 #' @param name A name or label of [mr_methods()].
 #' @return A function `f(b_exp, b_out, se_exp, se_out, parameters)`. `parameters` is a list like
 #'   TwoSampleMR's `default_parameters()`, of which `nboot`, `phi`, `penk`, `over.dispersion` and
-#'   `loss.function` are used if they are there, as are the arguments of [mr_control()] (MR-cML needs
-#'   `n`, the sample size). Its value is a list with `b`, `se`, `pval`, `nsnp`,
+#'   `loss.function` are used if they are there, as are the arguments of [mr_control()] (MR-cML
+#'   needs `n`, the sample size). Its value is a list with `b`, `se`, `pval`, `nsnp`,
 #'   `Q`, `Q_df`, `Q_pval`, all `NA` where the method cannot be used; Egger methods add `b_i`,
 #'   `se_i`, `pval_i` (the intercept), `mod` (the fit) and `dat` (the effects, alleles turned so
 #'   that `b_exp` is not negative). Bootstraps take their seed from R's generator. Variants with a

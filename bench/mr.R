@@ -239,8 +239,8 @@ dat <- bmi_chd()
 n_groups <- 10000L
 pairs <- many_pairs(n_groups, 300L)
 rows <- c(
-  bench_mode(dat), bench_leave_one_out(dat), bench_presso(dat), bench_cml(), bench_meta(), bench_egger(pairs, n_groups),
-  bench_robust(pairs, n_groups)
+  bench_mode(dat), bench_leave_one_out(dat), bench_presso(dat), bench_cml(), bench_meta(),
+  bench_egger(pairs, n_groups), bench_robust(pairs, n_groups)
 )
 commit <- first_line("git rev-parse --short HEAD")
 text <- c(

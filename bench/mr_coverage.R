@@ -65,7 +65,8 @@ summarise <- function(fits, cell, effect, seed) {
   do.call(rbind, c(rows, make.row.names = FALSE))
 }
 
-# The estimate without outliers, where there are any, else the one from all, as MR-PRESSO's users do.
+# The estimate without outliers, where there are any, else the one from all, as MR-PRESSO's users
+# do.
 corrected_presso <- function(dat, seed) {
   main <- suppressWarnings(mr_presso_test(dat, 1000, seed = seed))$main
   raw <- main[main$analysis == "Raw", ]

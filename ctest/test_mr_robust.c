@@ -265,7 +265,7 @@ static double slow_left_over(const double *x, const double *y, const double *w)
 /* All three tests by loops over the same draws, on one thread and on three. */
 static void test_presso(void)
 {
-  enum { DRAWS = 400 };
+  enum { DRAWS = 36000 }; /* so many that threads share them out */
   mrl_mr_data data = make_data(5);
   by[4] += 0.3;
   const mrl_presso_settings settings = {SEED, DRAWS, 0.05, 1, 1};

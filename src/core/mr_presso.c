@@ -240,13 +240,15 @@ mrl_status mrl_presso_run(mrl_presso *out, const mrl_mr_data *data, size_t group
                           const mrl_ctx *ctx)
 {
   mrl_arena arena = mrl_arena_over(scratch, scratch_size);
-  const problem p = carve(&arena, data->n, (size_t)ctx->n_threads);
+  problem p = carve(&arena, data->n, (size_t)ctx->n_threads);
   const double n_draws = (double)settings->n_draws;
   job of = {out, settings, group, 0};
   size_t count = 0;
   if (arena.failed) {
     return MRL_NO_MEMORY;
   }
+  /* A draw costs some ten passes over the variants. */
+  p.n_lanes = (size_t)mrl_threads_for(ctx, 10 * data->n * settings->n_draws);
   set_problem(&p, data);
   observe(out, &p);
   if (!isfinite(out->rss_total)) {

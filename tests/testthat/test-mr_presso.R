@@ -36,6 +36,9 @@ test_that("threads, order of pairs and seeds", {
   expect_false(identical(mr_presso_test(dat, 600, seed = 5)$global$pval, one$global$pval) &&
     identical(mr_presso_test(dat, 600, seed = 5)$outliers$pval, one$outliers$pval))
   first <- dat[dat$id.exposure == dat$id.exposure[1], ]
+  # So many draws that threads share them out.
+  long <- function(n_threads) mr_presso_test(first, 20000, seed = 1, n_threads = n_threads)
+  expect_identical(long(1), long(2))
   alone <- mr_presso_test(first, 600, seed = 4)
   expect_equal(alone$main, one$main[1:2, ])
   with_r <- function() withr::with_seed(3, mr_presso_test(first, 600)$outliers)

@@ -47,8 +47,8 @@ test_that("iterated and exact weights solve their equations", {
   se <- 1 / sqrt(sum(d$bx^2 / (d$sy^2 + at[["Exact (FE)"]]^2 * d$sx^2)))
   expect_equal(fit$coef$se[3], se, tolerance = 1e-10)
   # With overdispersion the minimum of Q is its degrees of freedom.
-  lowest <- function(phi) stats::optimize(q, at[["Exact (RE)"]] + c(-0.2, 0.2), phi = phi,
-    tol = 1e-12)
+  near <- at[["Exact (RE)"]] + c(-0.2, 0.2)
+  lowest <- function(phi) stats::optimize(q, near, phi = phi, tol = 1e-12)
   phi <- stats::uniroot(function(phi) lowest(phi)$objective - 19, c(1, 1000), tol = 1e-10)$root
   expect_equal(at[["Exact (RE)"]], lowest(phi)$minimum, tolerance = 1e-6)
   # Without it, both are one.
