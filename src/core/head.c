@@ -311,27 +311,59 @@ static double choose_ridge(const axes *s)
   return isfinite(best) ? rho : 1e4; /* not even the largest leaves a degree of freedom */
 }
 
-mrl_status mrl_head_ridge(double *theta, double *rho, mrl_head_fit *fit,
-                          const mrl_head_moments *moments, double *scratch, const mrl_ctx *ctx)
+/* theta from coefficients c of the centred and scaled features. */
+static mrl_status finish_ridge(double *theta, const axes *s, const double *c, double mean_y)
+{
+  theta[0] = mean_y;
+  for (size_t j = 0; j < s->p; j++) {
+    theta[j + 1] = c[j] / s->scale[j];
+    theta[0] -= theta[j + 1] * s->mean[j];
+  }
+  return isfinite(theta[0]) ? MRL_OK : MRL_NOT_FINITE;
+}
+
+/* Under a given penalty: by Cholesky; MRL_SINGULAR where features are collinear and it is too
+ * small. */
+static mrl_status solve_given(double *theta, axes *s, double rho, double mean_y)
+{
+  for (size_t j = 0; j < s->p; j++) {
+    s->vector[j + j * s->p] += rho;
+    s->c[j] = s->b[j];
+  }
+  MRL_TRY(mrl_cholesky(s->vector, s->p));
+  for (size_t j = 0; j < s->p; j++) {
+    const double pivot = s->vector[j + j * s->p];
+    if (!(pivot * pivot > COLLINEAR)) {
+      return MRL_SINGULAR;
+    }
+  }
+  MRL_TRY(mrl_cholesky_solve(s->c, s->vector, s->p, 1));
+  return finish_ridge(theta, s, s->c, mean_y);
+}
+
+mrl_status mrl_head_ridge(double *theta, double *rho, const mrl_head_moments *moments,
+                          double *scratch, const mrl_ctx *ctx)
 {
   const size_t p = moments->p - 1, ld = moments->p + 1;
-  const axes s = centre_problem(moments, scratch);
+  const double mean_y = moments->gram[(p + 1) * ld] / moments->total;
+  axes s = centre_problem(moments, scratch);
   mrl_poll(ctx);
+  if (!isnan(*rho)) {
+    const mrl_status status = solve_given(theta, &s, *rho, mean_y);
+    if (status != MRL_SINGULAR) {
+      return status;
+    }
+    s = centre_problem(moments, scratch);
+  }
   MRL_TRY(mrl_eigen(s.value, s.vector, p, s.work));
   mrl_small_gemm(s.c, p, s.vector, p, 1, s.b, p, 0, p, 1, p, 1, 0);
   if (isnan(*rho)) {
     *rho = choose_ridge(&s);
   }
-  *fit = ridge_fit(&s, *rho);
   for (size_t j = 0; j < p; j++) {
     const double value = fmax(s.value[j], 0);
     s.c[j] = value > 1e-12 ? s.c[j] / (value + *rho) : 0;
   }
-  mrl_small_gemm(theta + 1, p, s.vector, p, 0, s.c, p, 0, p, 1, p, 1, 0);
-  theta[0] = moments->gram[(p + 1) * ld] / moments->total;
-  for (size_t j = 0; j < p; j++) {
-    theta[j + 1] /= s.scale[j];
-    theta[0] -= theta[j + 1] * s.mean[j];
-  }
-  return isfinite(theta[0]) ? MRL_OK : MRL_NOT_FINITE;
+  mrl_small_gemm(s.b, p, s.vector, p, 0, s.c, p, 0, p, 1, p, 1, 0);
+  return finish_ridge(theta, &s, s.b, mean_y);
 }

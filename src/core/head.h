@@ -68,10 +68,10 @@ double mrl_head_error(const double *theta, const mrl_head_moments *moments);
 /*
  * A ridge whose penalty follows from generalised cross-validation, min rss / (1 - df / n)^2 over
  * 1e-8 to 1e4, or is given (rho not NaN). The first feature is the constant: it has no penalty and
- * does not count in df. theta (p), *rho out; fit out.
+ * does not count in df; the others are scaled to a variance of one. theta (p), *rho out.
  */
-mrl_status mrl_head_ridge(double *theta, double *rho, mrl_head_fit *fit,
-                          const mrl_head_moments *moments, double *scratch, const mrl_ctx *ctx);
+mrl_status mrl_head_ridge(double *theta, double *rho, const mrl_head_moments *moments,
+                          double *scratch, const mrl_ctx *ctx);
 size_t mrl_head_ridge_scratch(size_t p);
 
 #endif

@@ -260,9 +260,8 @@ static mrl_status solve_ridge(double *theta, mrl_first_fit *fit, mrl_first_work 
                               const mrl_first *first, const mrl_head_moments *moments,
                               const mrl_ctx *ctx)
 {
-  mrl_head_fit none;
   memset(theta, 0, first->n_location * sizeof *theta);
-  return mrl_head_ridge(theta, &fit->rho, &none, moments, work->solve, ctx);
+  return mrl_head_ridge(theta, &fit->rho, moments, work->solve, ctx);
 }
 
 /* Mean variance of x that the location leaves to the nodes, so that x^2 has the mean observed: that
@@ -320,13 +319,14 @@ mrl_status mrl_first_locate(mrl_first_fit *fit, mrl_first_work *work, const mrl_
                     how == WITH_ALL, ctx));
   if (is_ridge) {
     fit->rho = given ? fit->rho : first->settings.ridge;
-    MRL_TRY(solve_ridge(work->theta, fit, work, first, &on_train, ctx));
   } else if (!given) {
     MRL_TRY(choose(&fit->rho, work, first, how, &on_train, &on_valid, ctx));
   }
-  if (fit->outside) {
-    MRL_TRY(is_ridge ? solve_ridge(fit->outside, fit, work, first, &on_train, ctx)
-                     : solve_candidate(fit->outside, NULL, work, first, &on_train, fit->rho));
+  if (is_ridge && (fit->outside || isnan(fit->rho))) { /* the penalty is chosen here */
+    MRL_TRY(
+        solve_ridge(fit->outside ? fit->outside : work->theta, fit, work, first, &on_train, ctx));
+  } else if (fit->outside) {
+    MRL_TRY(solve_candidate(fit->outside, NULL, work, first, &on_train, fit->rho));
   }
   for (size_t j = 0; j < (n_use + 1) * (n_use + 1); j++) {
     work->gram[j] += work->valid[j];
