@@ -6,7 +6,7 @@
 # has one (seeds 101 to 110 instead of 7). OLS, 2SLS and 2SLS with a LASSO first stage, each static
 # and with an MLP encoder of width 25 or 8. The effect is 0.3 for everybody; a method's error is
 # (estimate - 0.3)^2, averaged over people where each has an estimate. Options as in
-# bench/neural_tools.R; groups are the sizes (n1000 and so on). Two data sets are fitted at a time,
+# bench/study_tools.R; groups are the sizes (n1000 and so on). Two data sets are fitted at a time,
 # on one thread each.
 source(file.path("bench", "contextual_tools.R"))
 

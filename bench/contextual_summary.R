@@ -6,7 +6,7 @@
 # People of sim_contextual(), 30 SNPs, main effects of the context; slopes constant, linear in BMI
 # or curved in age. Ten strata of the context that matters (BMI where none does), made by
 # stratum_associations() of all people ("one sample") or of two halves ("two samples"). Options as
-# in bench/neural_tools.R; groups are the two. Two cells run at a time, on one thread each.
+# in bench/study_tools.R; groups are the two. Two cells run at a time, on one thread each.
 source(file.path("bench", "contextual_tools.R"))
 
 summary_methods <- c("maximum likelihood" = "mr_two_sample_ml_mre", "debiased IVW" = "mr_divw",

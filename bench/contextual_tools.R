@@ -1,7 +1,7 @@
-# What the studies of contextual effects share, on top of bench/neural_tools.R (options, csv,
+# What the studies of contextual effects share, on top of bench/study_tools.R (options, csv,
 # resumed runs): the csv and report of bench/<name>.R are bench/<name>.csv and .md, trials go to the
 # folder contextual_trial of build/.
-source(file.path("bench", "neural_tools.R"))
+source(file.path("bench", "study_tools.R"))
 
 study_folder <- function(trial) {
   folder <- if (trial) file.path("build", "contextual_trial") else "bench"

@@ -5,7 +5,7 @@
 #                                      vignette
 #
 # People of sim_contextual(), 30 SNPs, pi_scale 0.3; slopes of mean 0.3 that are linear in BMI,
-# curved in age, or two by sex; the same defaults everywhere. Options as in bench/neural_tools.R;
+# curved in age, or two by sex; the same defaults everywhere. Options as in bench/study_tools.R;
 # groups:
 #   slopes     n = 20,000, SD 0.2: correlation and mean squared error of the slopes
 #   forest     the same by the forest, whose one instrument is the allele score that the first stage

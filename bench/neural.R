@@ -5,9 +5,9 @@
 #   Rscript bench/neural.R --report   writes it from what is there
 #
 # Other options: --only=poster,demand (these parts), and --trial, --minutes, --fresh, which are
-# passed on (bench/neural_tools.R). Cells that a csv has are not run again: a run that was killed
+# passed on (bench/study_tools.R). Cells that a csv has are not run again: a run that was killed
 # goes on where it was, and a new measurement needs --fresh.
-source(file.path("bench", "neural_tools.R"))
+source(file.path("bench", "study_tools.R"))
 
 parts <- c("poster", "modifier", "demand", "coverage", "mice")
 

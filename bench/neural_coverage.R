@@ -1,7 +1,7 @@
 # Coverage of 95 % bootstrap intervals: average derivative, and the curve at three exposures.
-# Options and csv as in bench/neural_tools.R; groups: "Quantile IV", "DeepIV gaussian". Two
+# Options and csv as in bench/study_tools.R; groups: "Quantile IV", "DeepIV gaussian". Two
 # simulations run at a time, each on one thread.
-source(file.path("bench", "neural_tools.R"))
+source(file.path("bench", "study_tools.R"))
 
 # Quartiles of the exposure, whose law is (nearly) standard normal.
 coverage_at <- stats::qnorm(c(0.25, 0.5, 0.75))

@@ -1,6 +1,6 @@
-# The demand design: error on the grid of 2800 points. Options and csv as in bench/neural_tools.R;
+# The demand design: error on the grid of 2800 points. Options and csv as in bench/study_tools.R;
 # groups: "1000", "5000".
-source(file.path("bench", "neural_tools.R"))
+source(file.path("bench", "study_tools.R"))
 
 list_demand <- function(trial) {
   n <- if (trial) c(500, 800) else c(1000, 5000)

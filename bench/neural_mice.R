@@ -1,11 +1,11 @@
 # Real data: the effect of BMI on lipids and glucose of the heterogeneous-stock mice of Valdar et
 # al. (2006, Nat. Genet. 38:879), which the package BGLR ships. Options and csv as in
-# bench/neural_tools.R; groups: the outcomes.
+# bench/study_tools.R; groups: the outcomes.
 #
 # The instrument is a score of all SNPs for BMI, learnt by ridge regression in one half of the
 # families and applied in the other. Its strength in fresh families is real, but nothing speaks
 # against its reaching the outcome by other roads: a demonstration, and no evidence about mice.
-source(file.path("bench", "neural_tools.R"))
+source(file.path("bench", "study_tools.R"))
 
 mice_outcomes <- c("HDL", "Tot.Cholesterol", "Triglycerides", "Glucose")
 

@@ -1,8 +1,8 @@
 # An effect that another variable modifies: how far its estimates are off at five values of the
 # modifier, how much intervals cover, and the picture of the lines. Options and csv as in
-# bench/neural_tools.R; groups: large, small. The lines of the first large data set go to
+# bench/study_tools.R; groups: large, small. The lines of the first large data set go to
 # bench/neural_modifier_lines.csv, the picture to man/figures/effect_modifier.png.
-source(file.path("bench", "neural_tools.R"))
+source(file.path("bench", "study_tools.R"))
 
 modifier_shares <- c(0.01, 0.25, 0.5, 0.75, 0.99)
 modifier_names <- sprintf("m%02.0f", 100 * modifier_shares)

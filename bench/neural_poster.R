@@ -1,7 +1,7 @@
 # Causal curves on the design of the Quantile IV poster, one factor at a time around its default
-# cell: options and csv as in bench/neural_tools.R. Groups: default, n, h2, beta_ux, curve, q,
+# cell: options and csv as in bench/study_tools.R. Groups: default, n, h2, beta_ux, curve, q,
 # preset, million.
-source(file.path("bench", "neural_tools.R"))
+source(file.path("bench", "study_tools.R"))
 
 # Cells of a group: what is not given is the default's.
 poster_cells <- function(group, seeds, estimator, n = 1e5, ...) {

@@ -1,4 +1,5 @@
-# What the studies of the neural estimators share. A study, bench/neural_<name>.R, is a list:
+# What the studies share: options, csv, resumed runs. One of the neural estimators,
+# bench/neural_<name>.R, is a list:
 #   name        its rows lie in bench/neural_<name>.csv
 #   cells       function(trial): a data.frame with a row for each thing to run, of which `group` and
 #               `seed` are two columns; trial: few and small ones
