@@ -6,8 +6,8 @@
 #'
 #' Each variant's outcome effect is compared with what the IVW estimate of the others predicts. The
 #' distribution of these residuals without pleiotropy comes from `n_draws` draws of all effects
-#' about those predictions. The estimates are weighted regressions through the origin with the standard
-#' error of `lm()`, not bounded from below as in [mr_estimate()].
+#' about those predictions. The estimates are weighted regressions through the origin with the
+#' standard error of `lm()`, not bounded from below as in [mr_estimate()].
 #'
 #' @inheritParams mr_leave_one_out
 #' @param n_draws Draws behind each p-value (`NbDistribution`), more than there are variants in any
@@ -31,8 +31,8 @@
 #'
 #' A p-value is the share of draws that are more extreme; 0 is printed as less than one of
 #' `n_draws`. Tests that were not made are `NA`: the outlier test where the global one does not
-#' reach `threshold`, the distortion test where there are no outliers, or nothing else; all for pairs of
-#' fewer than four variants.
+#' reach `threshold`, the distortion test where there are no outliers, or nothing else; all for pairs
+#' of fewer than four variants.
 #' @references Verbanck, Chen, Neale & Do (2018), Nat. Genet. 50:693.
 #' @examples
 #' mr_presso_test(subset(lipid_chd, exposure == "LDL"), seed = 1)
