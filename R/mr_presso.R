@@ -31,8 +31,8 @@
 #'
 #' A p-value is the share of draws that are more extreme; 0 is printed as less than one of
 #' `n_draws`. Tests that were not made are `NA`: the outlier test where the global one does not
-#' reach `threshold`, the distortion test where there are no outliers, or nothing else; all for pairs
-#' of fewer than four variants.
+#' reach `threshold`, the distortion test where there are no outliers, or nothing else; all for
+#' pairs of fewer than four variants.
 #' @references Verbanck, Chen, Neale & Do (2018), Nat. Genet. 50:693.
 #' @examples
 #' mr_presso_test(subset(lipid_chd, exposure == "LDL"), seed = 1)
