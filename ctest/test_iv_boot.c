@@ -183,6 +183,8 @@ int main(void)
     mrl_ivn_settings s = neural_settings((mrl_first_kind)kind);
     check_same(s, NULL);
     check_same(s, &two);
+    s.boot_epochs = 0;
+    check_same(s, NULL);
     s.cross_fit = 2;
     check_same(s, NULL);
   }

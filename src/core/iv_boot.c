@@ -40,7 +40,7 @@ mrl_status mrl_boot_carve(mrl_boot *boot, mrl_arena *arena, const mrl_ivn_nets *
   const mrl_ctx alone = {1, NULL, NULL};
   const size_t threads = (size_t)ctx->n_threads;
   mrl_boot to = {.n_slots = count < threads ? count : threads};
-  if (settings->boot_epochs < 1 || !(settings->boot_rate > 0) || count < 1) {
+  if (!(settings->boot_rate > 0) || count < 1) {
     return MRL_BAD_ARGUMENT;
   }
   *boot = to;
@@ -96,7 +96,7 @@ static mrl_train_settings boot_settings(const mrl_boot *boot, const mrl_boot_slo
 {
   const mrl_ivn_settings *s = &boot->problem.settings;
   mrl_train_settings out = mrl_ivn_train_settings(&boot->problem, slot->seed, slot->at);
-  out.epochs = s->boot_epochs;
+  out.epochs = s->boot_epochs > 0 ? s->boot_epochs : 1; /* without, it is carved, not run */
   out.patience = 0;
   out.rate = s->train.rate * s->boot_rate;
   out.schedule.kind = MRL_CONSTANT;
@@ -191,7 +191,8 @@ static mrl_status advance(mrl_boot_out *out, const mrl_boot *boot, mrl_boot_slot
                           const mrl_ctx *ctx)
 {
   mrl_train *train = &slot->worker.train;
-  if (is_trained(boot, slot) && train->progress.stop == MRL_GOES_ON) {
+  const int trains = is_trained(boot, slot) && boot->problem.settings.boot_epochs > 0;
+  if (trains && train->progress.stop == MRL_GOES_ON) {
     const mrl_status status = mrl_train_run(train, train->progress.epoch + 1, ctx);
     return status == MRL_NO_CONVERGE ? MRL_OK : status;
   }

@@ -20,7 +20,7 @@ typedef struct {
   size_t n_draws;           /* of each of two sets; not for quantiles */
   int binary, refit;
   size_t cross_fit;   /* folds; 1: none */
-  size_t boot_epochs; /* >= 1 */
+  size_t boot_epochs; /* of replicates; 0: closed forms alone */
   double boot_rate;   /* learning rate of replicates, as a part of the first */
   size_t n_valid[2];  /* rows held out, about: of each sample */
   uint64_t seed;
