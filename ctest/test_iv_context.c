@@ -2,29 +2,22 @@
 #include "net_double.h"
 
 #define mrl_context_net mrl_context_net_double
-#define mrl_context_carve mrl_context_carve_double
-#define mrl_context_run mrl_context_run_double
+#define mrl_context_ok mrl_context_ok_double
+#define mrl_context_group mrl_context_group_double
+#define mrl_context_fill mrl_context_fill_double
+#define mrl_context_loss mrl_context_loss_double
 #define mrl_context_width mrl_context_width_double
 #define mrl_context_predict_scratch mrl_context_predict_scratch_double
 #define mrl_context_predict mrl_context_predict_double
-#define mrl_train_carve mrl_train_carve_double
-#define mrl_train_start mrl_train_start_double
-#define mrl_train_run mrl_train_run_double
-#define mrl_train_bytes mrl_train_bytes_double
-#define mrl_train_save mrl_train_save_double
-#define mrl_train_load mrl_train_load_double
-#define mrl_train_split mrl_train_split_double
 
 #include "ctest.h"
-#include "iv_context.c"
+#include "iv_context_net.c"
 #include "layer.c"
 #include "net.c"
 #include "net_run.c"
 #include "net_step.c"
 #include "net_tile.c"
 #include "optim.c"
-
-#include "train.c"
 
 enum { N = 41, P = 3 };
 static const int hidden[2] = {5, 4};
@@ -64,7 +57,7 @@ static void lay_out(problem *p, mrl_context_kind kind)
   p->net_memory = test_bytes(size);
   arena = mrl_arena_over(p->net_memory, size);
   CHECK(mrl_context_net(&p->net, &arena, &p->how, P, 0) == MRL_OK);
-  const size_t group = group_of(kind, P);
+  const size_t group = mrl_context_group(kind, P);
   arena = mrl_arena_measure();
   CHECK(mrl_net_run_carve(&p->run, &arena, &p->net, N, group, 0, p->how.isa, &ctx) == MRL_OK);
   const size_t run_size = arena.used;
@@ -95,9 +88,9 @@ static void fill_values(problem *p)
   const mrl_batch batch = {.row = p->row,
                            .n = N,
                            .mode = MRL_TRAIN,
-                           .fill = fill,
+                           .fill = mrl_context_fill,
                            .fill_data = &p->values,
-                           .loss = loss,
+                           .loss = mrl_context_loss,
                            .loss_data = &p->values};
   p->batch = batch;
   p->params = test_reals(p->net.n_params);

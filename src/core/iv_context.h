@@ -7,8 +7,8 @@
  * Encoders:
  *   mlp         (mu, beta) are two outputs of a net of all context columns
  *   additive    mu and beta are sums over the columns of what one net gives for each, which sees
- * the column's value and which one it is archetypes  a softmax of k outputs mixes k pairs (mu,
- * beta)
+ *               the column's value and which one it is
+ *   archetypes  a softmax of k outputs mixes k pairs (mu, beta)
  *
  * Cross-fitting: net m (from 1) never sees the rows of fold m; a net with a number above the folds
  * sees all rows. Within its rows a share is held out for early stopping. Whole clusters are held
@@ -64,6 +64,14 @@ typedef struct {
   mrl_real *weight;      /* (n) or NULL */
   mrl_real l1[2], l2[2]; /* offsets, slopes */
 } mrl_context_values;
+
+/* iv_context_net.c: are kind, penalties and p fit to use; evaluations of the net for each row. */
+int mrl_context_ok(const mrl_context_settings *settings, size_t p);
+size_t mrl_context_group(mrl_context_kind kind, size_t p);
+/* Fill and loss of a task on mrl_context_values; rows that are only judged go without penalties. */
+mrl_status mrl_context_fill(mrl_real *x, const mrl_tile *tile, const void *data);
+mrl_status mrl_context_loss(double *value, mrl_real *d_output, const mrl_real *output,
+                            const mrl_tile *tile, const void *data);
 
 typedef struct {
   mrl_train train;

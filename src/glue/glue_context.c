@@ -2,7 +2,7 @@
 #include "glue_nn.h"
 
 #include "../core/iv_context.h"
-#include "../core/iv_context_slope.h"
+#include "../core/slope.h"
 
 static const double *const *read_columns(SEXP x, size_t count, R_xlen_t n, const char *name)
 {

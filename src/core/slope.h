@@ -18,8 +18,8 @@
  * may matter. With an infinite charge it is 0. Without a penalty b = inverse(J) g, two-stage least
  * squares with the instruments s and s f.
  */
-#ifndef MRL_IV_CONTEXT_SLOPE_H
-#define MRL_IV_CONTEXT_SLOPE_H
+#ifndef MRL_SLOPE_H
+#define MRL_SLOPE_H
 
 #include "arena.h"
 #include "gemm.h"

@@ -1,8 +1,8 @@
 /* Slopes on features and priors of coefficients, by slow formulas. */
 #include "ctest.h"
-#include "iv_context_slope.h"
 #include "prior.h"
 #include "rng.h"
+#include "slope.h"
 
 #include <stdlib.h>
 #include <string.h>
