@@ -2,7 +2,7 @@
 # pinball loss of five quantiles, Adam. Equal data, epochs and threads; every batch is one step.
 #
 #   Rscript bench/train.R [epochs] [rounds]   writes bench/train.md; on an idle machine, some ten
-#                                             minutes. $PYTHON: a python3 that has torch
+#                                             minutes. $PYTHON: the python3 to use
 #
 # Ours is bench/train.c, compiled as R compiles packages; theirs bench/torch_train.py. In each round
 # both run in processes of their own, one after the other; a process gives the median of its epochs
@@ -17,10 +17,23 @@ cells <- expand.grid(
   stringsAsFactors = FALSE
 )
 wide_kernels <- c("ATEN_CPU_CAPABILITY=avx512", "OPENBLAS_CORETYPE=SkylakeX")
-python <- Sys.getenv("PYTHON", "/usr/bin/python3")
+
+python <- NULL # main() finds one
 
 has_avx512 <- function() {
   any(grepl("avx512bw", readLines("/proc/cpuinfo")))
+}
+
+# The first python3 that has torch: $PYTHON, or one of $PATH; NULL if there is none.
+find_python <- function() {
+  places <- file.path(strsplit(Sys.getenv("PATH"), .Platform$path.sep)[[1]], "python3")
+  for (python in c(Sys.getenv("PYTHON", NA), places)) {
+    if (!is.na(python) && file.exists(python) &&
+        system2(python, "bench/torch_train.py --versions", stdout = FALSE, stderr = FALSE) == 0) {
+      return(python)
+    }
+  }
+  NULL
 }
 
 # Functions that another script defines.
@@ -167,7 +180,8 @@ write_report <- function(rows, epochs, rounds, ways) {
 
 main <- function(epochs = 12L, rounds = 5L) {
   stopifnot(file.exists("DESCRIPTION"), epochs >= 2L)
-  if (system2(python, "bench/torch_train.py --versions", stdout = FALSE, stderr = FALSE) != 0) {
+  python <<- find_python()
+  if (is.null(python)) {
     writeLines("bench/train.R: torch is missing; install python3-torch or set $PYTHON")
     return(invisible())
   }
