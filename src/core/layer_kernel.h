@@ -181,8 +181,8 @@ FN void KERNEL(column_sums)(mrl_real *sum, mrl_real *square, const mrl_real *z,
   *square = KERNEL(total)(lanes_square);
 }
 
-/* In one pass, about the mean of the first strip (the first row, if that is not full): squares about
- * the mean of m of n rows are at most 1 + n / m times those about that of all. */
+/* In one pass, about the mean of the first strip (the first row, if that is not full): squares
+ * about the mean of m of n rows are at most 1 + n / m times those about that of all. */
 TARGET static void KERNEL(moments)(mrl_real *mean, mrl_real *square, const mrl_real *z,
                                    const mrl_shape *shape)
 {
