@@ -10,6 +10,9 @@ enum { BLOCK = MRL_FIRST_BLOCK, N_RIDGES = 9 };
  * replicate at a time) would be larger than the data's. A ridge has asked for it. */
 enum { COLUMNS_MOST = 1500 };
 
+/* See choose(). */
+static const double NET_MUST_TAKE = 0.99;
+
 static int is_closed(const mrl_first *first)
 {
   return first->settings.kind == MRL_FIRST_RIDGE || first->n_location <= COLUMNS_MOST;
@@ -219,25 +222,29 @@ static double error_of(const double *theta, const mrl_first_work *work, const mr
   return mrl_head_error(work->some, on);
 }
 
-/* The candidate whose solution on the training rows has the least error on the validation rows;
- * without such rows by Akaike's criterion, which a net that was trained on the same rows evades:
- * its own mean is then taken only where there is nothing else. */
+/*
+ * The candidate whose solution on the training rows has the least error on the validation rows.
+ * What the net adds must take a hundredth off that of z, w alone: features that add nothing still
+ * fit noise, which draws the second stage towards the confounded association. Without validation
+ * rows: by Akaike's criterion, which a net that was trained on the same rows evades; its own mean
+ * is then taken only where there is nothing else.
+ */
 static mrl_status choose(double *rho, mrl_first_work *work, const mrl_first *first, reach how,
                          const mrl_head_moments *train, const mrl_head_moments *valid,
                          const mrl_ctx *ctx)
 {
   double ridge[N_RIDGES + 2], least = INFINITY;
   int n = 0;
+  if (how != OWN_ALONE) {
+    ridge[n++] = INFINITY; /* the first, for the others to beat */
+  }
   for (int r = 0; how == WITH_ALL && r < N_RIDGES; r++) {
     ridge[n++] = pow(10, r - 7);
-  }
-  if (how != OWN_ALONE) {
-    ridge[n++] = INFINITY;
   }
   if (how == OWN_ALONE || (first->n_features > 0 && valid->total > 0)) {
     ridge[n++] = -1;
   }
-  *rho = ridge[n - 1];
+  *rho = ridge[0];
   for (int r = 0; r < n && n > 1; r++) {
     mrl_head_fit fit;
     mrl_poll(ctx);
@@ -249,7 +256,7 @@ static mrl_status choose(double *rho, mrl_first_work *work, const mrl_first *fir
     const double error = valid->total > 0 ? error_of(work->theta, work, valid)
                                           : train->n * log(fit.rss) + 2 * fit.df;
     if (error < least) {
-      least = error;
+      least = r == 0 && valid->total > 0 ? NET_MUST_TAKE * error : error;
       *rho = ridge[r];
     }
   }
