@@ -89,12 +89,12 @@ report_mice <- function(rows) {
   )
   c(
     "## Real data: mice", "",
-    paste0("Effect of BMI on lipids and glucose with sex and age as covariates, all in standard ",
-      "deviations; 95 % intervals by ", max(rows$n_boot), " replicates"),
-    paste0("of whole families (", paste(range(rows$families), collapse = " to "),
-      " of them; 2SLS: cluster-robust). The instrument is a score of all SNPs for"),
-    "BMI, learnt in one half of the families and applied in the other. A demonstration, and no",
-    "evidence about mice: such a score may reach the outcome by other roads.", "",
+    "Effect of BMI on lipids and glucose with sex and age as covariates, all in standard",
+    paste0("deviations; 95 % intervals by ", max(rows$n_boot), " replicates of whole families (",
+      max(rows$families), "; 2SLS:"),
+    "cluster-robust). The instrument is a score of all SNPs for BMI, learnt in one half of the",
+    "families and applied in the other. A demonstration, and no evidence about mice: such a score",
+    "may reach the outcome by other roads.", "",
     md_table(table), "", notes_of(rows), ""
   )
 }

@@ -157,13 +157,19 @@ poster_preset_table <- function(rows) {
 
 poster_targets <- function(rows) {
   middle <- function(...) stats::median(select_poster(rows, ...)$full, na.rm = TRUE)
-  best <- min(vapply(networks, function(e) middle(estimator = e), 0))
+  own <- vapply(networks, function(e) middle(estimator = e), 0)
+  best <- networks[which.min(own)]
+  bent <- vapply(c("sine", "threshold", "J"), function(curve) {
+    if (length(best)) middle(curve = curve, estimator = best) else NA_real_
+  }, 0)
   c(
-    paste0("- Quantile IV, n = 100,000, ", verdict(middle(estimator = networks[1]), 0.045)),
+    paste0("- Quantile IV, n = 100,000, ", verdict(own[[1]], 0.045)),
     paste0("- Quantile IV, n = 10,000, ", verdict(middle(n = default_n(rows) / 10,
       estimator = networks[1]), 0.08)),
-    paste0("- DeepIV gaussian, n = 100,000, ", verdict(middle(estimator = networks[2]), 0.1)),
-    paste0("- the best of them, n = 100,000 (an aim), ", verdict(best, 0.02))
+    paste0("- DeepIV gaussian, n = 100,000, ", verdict(own[[2]], 0.1)),
+    paste0("- an aim, the best of the three, n = 100,000 (", best, "), ", verdict(min(own), 0.02)),
+    paste0("- an aim, the same on the curve ", names(bent), ", ", vapply(bent, verdict, "",
+      limit = 0.04))
   )
 }
 

@@ -11,7 +11,7 @@
 #   --trial          small cells, into build/neural_trial
 #   --only=a,b       these groups
 #   --minutes=20     start no cell after 20 minutes
-#   --fresh          forget the rows that there are
+#   --fresh          run all of them again, whatever the csv has
 suppressMessages(library(mrlearn))
 
 study_options <- function(given = commandArgs(TRUE)) {
@@ -109,13 +109,13 @@ run_cell <- function(study, cell, commit) {
 # Run what is missing and return all rows.
 run_study <- function(study, how = study_options()) {
   path <- study_path(study$name, how$trial)
-  if (how$fresh) {
-    unlink(path)
-  }
   rows <- read_rows(path)
   cells <- study$cells(how$trial)
   if (!is.null(how$only)) {
     cells <- cells[cells$group %in% how$only, ]
+  }
+  if (how$fresh) {
+    rows <- rows[!rows$group %in% cells$group, ]
   }
   if (NROW(rows)) {
     cells <- cells[!cell_key(cells) %in% cell_key(rows[names(cells)]), ]
