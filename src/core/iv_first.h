@@ -16,11 +16,11 @@
  * so that they start as those of a normal law. softplus(a) - softplus(-a) = a: nothing is lost.
  *
  * Location: a net's mean is a noisy first stage. With `refit` it is replaced by least squares of x
- * on [1, z, w, H], H the net's last hidden layer under a ridge. Whether H is in, how large its ridge
- * is, or whether the net's own mean alone stands for all, is told by the squared error on validation
- * rows after solving on training rows; the choice is solved again on all of them. All deviations are
- * then stretched by one factor, so that first and second moments of x are met; residuals are
- * orthogonal to z, w as in two-stage least squares.
+ * on [1, z, w, H], H the net's last hidden layer under a ridge. Whether H is in, how large its
+ * ridge is, or whether the net's own mean alone stands for all, is told by the squared error on
+ * validation rows after solving on training rows; the choice is solved again on all of them. All
+ * deviations are then stretched by one factor, so that first and second moments of x are met;
+ * residuals are orthogonal to z, w as in two-stage least squares.
  */
 #ifndef MRL_IV_FIRST_H
 #define MRL_IV_FIRST_H
