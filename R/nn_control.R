@@ -8,7 +8,7 @@ nn_schedules <- c("constant", "cosine", "plateau")
 nn_presets <- list(
   mrlearn = list(
     hidden = list(c(64L, 32L), c(64L, 32L)), activation = "softplus", batch_norm = TRUE,
-    dropout = 0, epochs = 100L, batch_size = NULL, learning_rate = 2e-2, optimizer = "adamw",
+    dropout = 0, epochs = NULL, batch_size = NULL, learning_rate = 2e-2, optimizer = "adamw",
     weight_decay = 1e-4, patience = 30L, validation = 0.2, schedule = "cosine", clip = 1,
     refit = TRUE
   ),
@@ -25,7 +25,8 @@ nn_presets <- list(
 #' How networks are built and trained, for every estimator that has a `control` argument. What is
 #' not given comes from the preset. The defaults are one set for all estimators and designs; they
 #' were chosen among some thirty on data sets of [sim_nonlinear()] with the quadratic effect and
-#' 20,000 or 100,000 people (seeds 1 to 4).
+#' 20,000 or 100,000 people (seeds 1 to 4), the numbers of rows and epochs on [sim_demand()] (seeds 1
+#' to 8).
 #'
 #' A hidden layer is a dense layer, then batch norm and the activation, then dropout. Inputs and
 #' outcome are standardised inside, so learning rates need not know their units. Training goes
@@ -41,7 +42,8 @@ nn_presets <- list(
 #'   `"softplus"` or `"identity"`.
 #' @param batch_norm Batch normalisation in the hidden layers?
 #' @param dropout Share of the hidden units that are dropped, at least 0 and below 1.
-#' @param epochs The most passes over the training rows.
+#' @param epochs The most passes over the training rows. By default with the preset `"mrlearn"` 200,
+#'   fewer above 80,000 rows (16 million over their number), at least 50.
 #' @param batch_size Rows of a batch; more than there are means all. By default with the preset
 #'   `"mrlearn"` a fortieth of the rows, at least 32 and at most 2000.
 #' @param learning_rate The first learning rate.
@@ -95,7 +97,9 @@ check_nn_values <- function(v) {
   v$activation <- check_choice(v$activation, nn_activations, "activation")
   check_flag(v$batch_norm, "batch_norm")
   v$dropout <- check_share(v$dropout, "dropout")
-  v$epochs <- check_count(v$epochs, "epochs")
+  if (!is.null(v$epochs)) {
+    v$epochs <- check_count(v$epochs, "epochs")
+  }
   if (!is.null(v$batch_size)) {
     v$batch_size <- check_count(v$batch_size, "batch_size")
   }
@@ -176,12 +180,20 @@ batch_rows <- function(control, n) {
   control$batch_size
 }
 
+# The number of steps stays about the same where batches no longer grow with the rows.
+epochs_most <- function(control, n) {
+  if (is.null(control$epochs)) {
+    return(as.integer(max(50, min(200, round(16e6 / n)))))
+  }
+  control$epochs
+}
+
 # What the core reads: words as their numbers. n: rows.
 nn_settings <- function(control, n) {
   list(
     hidden_first = control$hidden[[1]], hidden_second = control$hidden[[2]],
     activation = match(control$activation, nn_activations) - 1L,
-    batch_norm = control$batch_norm, dropout = control$dropout, epochs = control$epochs,
+    batch_norm = control$batch_norm, dropout = control$dropout, epochs = epochs_most(control, n),
     batch_size = batch_rows(control, n), learning_rate = control$learning_rate,
     optimizer = match(control$optimizer, nn_optimizers) - 1L,
     weight_decay = control$weight_decay, patience = control$patience,
@@ -207,7 +219,7 @@ print.nn_control <- function(x, ...) {
     "Training: ", x$optimizer, ", rate ", format(x$learning_rate), schedule, ", weight decay ",
     format(x$weight_decay), ", batches of ",
     if (is.null(x$batch_size)) "n / 40" else format(x$batch_size, scientific = FALSE), "\n",
-    "  at most ", x$epochs, " epochs, ",
+    "  at most ", if (is.null(x$epochs)) "200" else x$epochs, " epochs, ",
     if (x$patience > 0L) paste0("patience ", x$patience, ", "),
     format(100 * x$validation), " % of the rows held out",
     if (x$clip > 0) paste0(", gradients clipped at ", format(x$clip)), "\n",
