@@ -60,11 +60,11 @@
 #'   estimate, std.error, conf.low, conf.high`, with `f` the mean F of the variants), `regression`
 #'   (the [meta_regression()]) and settings.
 #'
-#'   `predict()`: a data.frame `row, context, estimate, std.error, conf.low, conf.high`.
-#'   `tidy()`: the coefficients; those of a spline are `"<context>"`, how it rises at the lower end,
-#'   and the bends. `glance()`: one row with the average slope over strata (`estimate`,
-#'   `std.error`); the test that the slope does not depend on the context (`statistic.context`,
-#'   `df.context`,
+#'   `predict()`: a data.frame `row, context, estimate, std.error, conf.low, conf.high`;
+#'   [context_effects()] has the same in the columns that it has for [iv_contextual()]. `tidy()`:
+#'   the coefficients; those of a spline are `"<context>"`, how it rises at the lower end, and the
+#'   bends. `glance()`: one row with the average slope over strata (`estimate`, `std.error`); the
+#'   test that the slope does not depend on the context (`statistic.context`, `df.context`,
 #'   `df2.context`, `p.value.context`) and, for a spline, that it is linear (`p.value.curve`); what
 #'   heterogeneity is left (`tau2`, `i2`, `statistic.residual`, `df.residual`, `p.value.residual`);
 #'   `n.strata`, `nsnp` (rows used), `shape`, `method`.

@@ -13,6 +13,14 @@ predict.mr_contextual <- function(object, newdata = NULL,
   cbind(data.frame(row = seq_along(at), context = at), out)
 }
 
+#' @rdname context_effects
+#' @export
+context_effects.mr_contextual <- function(fit, newdata = NULL, conf_level = NULL, ...) {
+  check_no_dots(...)
+  out <- predict(fit, newdata, level = conf_level)
+  cbind(out[names(out) != "context"], intercept = NA_real_)
+}
+
 context_values <- function(fit, newdata) {
   if (is.null(newdata)) {
     return(fit$strata$context)

@@ -99,14 +99,21 @@ fit_linear <- function(frame, vcov, estimator, class, call, model = TRUE,
   ols <- estimator == "OLS"
   check_flag(model, "model")
   check_rows(frame)
-  settings <- list(
-    vcov = vcov, n_cluster = frame$n_cluster, ols = ols, intercept = frame$intercept,
-    z_keep = frame$z_keep, n_threads = check_threads(n_threads), isa = isa_setting()
-  )
-  out <- .Call(C_iv_linear, frame$y, frame$x, frame$w, if (ols) NULL else frame$z, frame$weights,
-    frame$cluster, settings)
+  out <- linear_core(frame$y, frame$x, frame$w, if (!ols) frame$z, frame$weights, frame$cluster,
+    frame$n_cluster, vcov, frame$intercept, frame$z_keep, check_threads(n_threads))
   check_linear(out, frame, ols)
   new_linear_fit(out$value, frame, vcov, estimator, class, call, model)
+}
+
+# Least squares of y on the columns of x and w, or with instruments z two-stage least squares: the
+# core's status and value. x, w and z are columns: a matrix, or a list of vectors and matrices.
+linear_core <- function(y, x, w = NULL, z = NULL, weights = NULL, cluster = NULL, n_cluster = 0L,
+                        vcov = "iid", intercept = TRUE, z_keep = NULL, n_threads = 1L) {
+  settings <- list(
+    vcov = vcov, n_cluster = n_cluster, ols = is.null(z), intercept = intercept, z_keep = z_keep,
+    n_threads = n_threads, isa = isa_setting()
+  )
+  .Call(C_iv_linear, y, x, w, z, weights, cluster, settings)
 }
 
 check_rows <- function(frame) {

@@ -3,30 +3,34 @@
 
 #' Slopes of people in their context
 #'
-#' `context_effects()` gives the slope of each person: by how much the mean outcome would change if
-#' the exposure were raised by one, for people with this context. `effect_of_context()` shows how
-#' the slope goes with one context variable, or with two, averaged over the others as they are in
-#' the data. `heterogeneity_test()` tests whether the slope is constant.
+#' `context_effects()` gives the slope of each person, or of each stratum of a fit from summary
+#' statistics: by how much the mean outcome would change if the exposure were raised by one, for
+#' people with this context. Of a fit of [iv_contextual()], `effect_of_context()` shows how the
+#' slope goes with one context variable, or with two, averaged over the others as they are in the
+#' data, and `heterogeneity_test()` tests whether the slope is constant.
 #'
 #' Intervals are those of the closed form (see [iv_contextual()]); they take what networks have
-#' learnt as given. With `n_boot` they are normal intervals with the bootstrap's standard errors,
-#' which count the choice of terms and the training.
+#' learnt as given. They are conservative: averaged over people, 95 % intervals hold more than 95 %
+#' of the slopes, as they allow for heterogeneity too small to be found. With `n_boot` they are
+#' normal intervals with the bootstrap's standard errors, which count the choice of terms and the
+#' training. Those of a fit of [mr_contextual()] are the confidence intervals of its regression, as
+#' [predict()][predict.mr_contextual()] gives.
 #'
-#' @param fit A fit of [iv_contextual()].
+#' @param fit A fit of [iv_contextual()]; for `context_effects()` also of [mr_contextual()].
 #' @param newdata Data.frame with the context variables: whom to tell of, or for
 #'   `effect_of_context()` whom to average over (at most 500 of them, evenly taken). By default the
-#'   rows that the fit was made from.
+#'   rows (or strata) that the fit was made from. Of [mr_contextual()] also a vector of values.
 #' @param name One or two context variables.
 #' @param at Their values: a vector, or for two variables a list of two. By default 30 values over
 #'   the range, or 12 of each of two; all levels of a factor.
-#' @param conf_level Level of the intervals.
-#' @param ... Nothing else may be given.
+#' @param conf_level Level of the intervals; of a fit of [mr_contextual()] by default its own.
+#' @param ... Passed to methods; nothing else may be given.
 #' @return `context_effects()`: data.frame `row, estimate, std.error, conf.low, conf.high,
 #'   intercept`; the intercept is the mean outcome at exposure 0 (with the logit link its logit),
-#'   covariates at their means. `effect_of_context()`: data.frame with the variable (or both), then
-#'   `estimate, std.error, conf.low, conf.high`. `heterogeneity_test()`: data.frame `term,
-#'   statistic, df, p.value`, first for all terms together and then for each term of the context by
-#'   itself.
+#'   covariates at their means, `NA` from summary statistics. `effect_of_context()`: data.frame with
+#'   the variable (or both), then `estimate, std.error, conf.low, conf.high`.
+#'   `heterogeneity_test()`: data.frame `term, statistic, df, p.value`, first for all terms together
+#'   and then for each term of the context by itself.
 #' @examples
 #' sim <- sim_contextual(n = 2000, L = 10, pi_scale = 0.3, seed = 1,
 #'   beta = function(context) 0.3 + 0.2 * context$bmi)
@@ -37,8 +41,18 @@
 #' effect_of_context(fit, "bmi", at = c(20, 25, 30))
 #' heterogeneity_test(fit)
 #' @export
-context_effects <- function(fit, newdata = NULL, conf_level = 0.95, ...) {
-  check_contextual(fit)
+context_effects <- function(fit, newdata = NULL, ...) {
+  UseMethod("context_effects")
+}
+
+#' @export
+context_effects.default <- function(fit, ...) {
+  stop_argument("fit", "must be a fit of iv_contextual() or mr_contextual()", describe(fit))
+}
+
+#' @rdname context_effects
+#' @export
+context_effects.iv_contextual <- function(fit, newdata = NULL, conf_level = 0.95, ...) {
   check_no_dots(...)
   context <- context_of(fit, newdata)
   out <- slope_intervals(fit, context, conf_level)

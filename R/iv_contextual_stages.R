@@ -4,9 +4,7 @@
 # Residuals of a weighted regression on a constant and columns (a matrix, or a list of columns and
 # matrices).
 regression_residuals <- function(y, columns, weights, n_threads, covariates = NULL) {
-  settings <- list(vcov = "iid", n_cluster = 0L, ols = TRUE, intercept = TRUE, z_keep = NULL,
-    n_threads = n_threads, isa = isa_setting())
-  out <- .Call(C_iv_linear, y, columns, covariates, NULL, weights, NULL, settings)
+  out <- linear_core(y, columns, covariates, weights = weights, n_threads = n_threads)
   if (out$status == "too_few") {
     stop_mrl("data", "There are too few rows (", length(y), ") for the number of columns: ",
       "covariates, context, its squares and instruments.")
@@ -182,8 +180,9 @@ training_columns <- function(problem, stage, fit) {
     weights = weights)
 }
 
-net_settings <- function(how, n_nets, n_rows = 1000L, n_units = 0L) {
-  control <- nn_settings(how$control, n_rows)
+# Batches are those of all rows of the fit (how$n_rows), also for replicates, which draw fewer.
+net_settings <- function(how, n_nets, n_units = 0L) {
+  control <- nn_settings(how$control, how$n_rows)
   control$hidden <- how$control$hidden[[2]]
   c(control, list(
     kind = match(how$encoder, c("mlp", "additive", "archetypes")) - 1L,
@@ -200,7 +199,7 @@ net_settings <- function(how, n_nets, n_rows = 1000L, n_units = 0L) {
 train_nets <- function(problem, columns) {
   how <- problem$how
   n_nets <- how$n_folds + (how$encoder == "archetypes")
-  settings <- net_settings(how, n_nets, length(problem$y), problem$n_units)
+  settings <- net_settings(how, n_nets, problem$n_units)
   out <- .Call(C_iv_context_train, problem$context, columns$e, columns$s, problem$fold,
     problem$unit, columns$weights, settings)
   if (out$status == "too_few") {
