@@ -10,13 +10,13 @@ nn_presets <- list(
     hidden = list(c(64L, 32L), c(64L, 32L)), activation = "softplus", batch_norm = TRUE,
     dropout = 0, epochs = NULL, batch_size = NULL, learning_rate = 2e-2, optimizer = "adamw",
     weight_decay = 1e-4, patience = 30L, validation = 0.2, schedule = "cosine", clip = 1,
-    refit = TRUE
+    refit = TRUE, boot_epochs = 1L
   ),
   `ml-mr` = list(
     hidden = list(c(128L, 64L), c(64L, 32L)), activation = "gelu", batch_norm = TRUE,
     dropout = 0, epochs = 1000L, batch_size = 10000L, learning_rate = 5e-4, optimizer = "adam",
     weight_decay = 1e-4, patience = 20L, validation = 0.2, schedule = "constant", clip = 0,
-    refit = FALSE
+    refit = FALSE, boot_epochs = 5L
   )
 )
 
@@ -58,7 +58,8 @@ nn_presets <- list(
 #' @param clip Largest norm of the gradient; 0 for none.
 #' @param refit Solve the first stage's mean and the last layer of the outcome network in closed
 #'   form after training? For [iv_quantile()] and [iv_deep()], as are the next two.
-#' @param boot_epochs Epochs for which a bootstrap replicate goes on training; 0 for the closed
+#' @param boot_epochs Epochs for which a bootstrap replicate goes on training (1; with the preset
+#'   `"ml-mr"`, which has no closed forms, 5); 0 for the closed
 #'   forms alone.
 #' @param boot_rate Its constant learning rate, as a part of `learning_rate`.
 #' @param momentum Of `"sgd"`.
@@ -76,7 +77,7 @@ nn_control <- function(preset = c("mrlearn", "ml-mr"), hidden = NULL, activation
                        batch_norm = NULL, dropout = NULL, epochs = NULL, batch_size = NULL,
                        learning_rate = NULL, optimizer = NULL, weight_decay = NULL,
                        patience = NULL, validation = NULL, schedule = NULL, clip = NULL,
-                       refit = NULL, boot_epochs = 5, boot_rate = 0.1, momentum = 0.9,
+                       refit = NULL, boot_epochs = NULL, boot_rate = 0.1, momentum = 0.9,
                        betas = c(0.9, 0.999), epsilon = 1e-8, min_rate = 0, factor = 0.5,
                        schedule_patience = 5) {
   preset <- check_choice(preset, c("mrlearn", "ml-mr"))
@@ -85,7 +86,7 @@ nn_control <- function(preset = c("mrlearn", "ml-mr"), hidden = NULL, activation
   given <- given[!vapply(given, is.null, NA)]
   base[names(given)] <- given
   base <- c(list(preset = preset), base, list(
-    boot_epochs = boot_epochs, boot_rate = boot_rate, momentum = momentum, betas = betas,
+    boot_rate = boot_rate, momentum = momentum, betas = betas,
     epsilon = epsilon, min_rate = min_rate, factor = factor,
     schedule_patience = schedule_patience
   ))
