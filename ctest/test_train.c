@@ -308,7 +308,23 @@ static void test_resume(void)
   sample_free(&s);
 }
 
-/* Batches of 4000 rows are worth three threads here; the fourth run changes the registers. */
+/* By this clock, which is asked before and after, epoch e takes e seconds. */
+static size_t n_asked;
+static double slower_and_slower(void)
+{
+  static double time = 0;
+  time += n_asked % 2 == 1 ? (double)(n_asked + 1) / 2 : 0;
+  n_asked++;
+  return time;
+}
+
+/* All threads, one, all as that was faster, then one again. */
+static void check_pace(const mrl_train *train)
+{
+  CHECK(train->n_timed == 4 && train->pace[1] == 3 && train->pace[0] == 4);
+}
+
+/* Batches of 4000 rows are worth three threads here; the last run changes the registers. */
 static void test_bits(void)
 {
   sample s = sample_new(MOST_ROWS, 0, 0.5);
@@ -320,8 +336,12 @@ static void test_bits(void)
   for (int threads = 2; threads <= 5; threads++) {
     const mrl_ctx ctx = {threads, NULL, NULL};
     model *other = model_new(wide_net, COUNT(wide_net), &task, &settings, best, &ctx);
+    other->train.now = threads == 5 ? slower_and_slower : NULL;
     CHECK(mrl_train_run(&other->train, 4, &ctx) == MRL_OK);
     CHECK(same_model(one, other));
+    if (threads == 5) {
+      check_pace(&other->train);
+    }
     CHECK(one->train.history[3].valid == other->train.history[3].valid);
     model_free(other);
   }

@@ -10,8 +10,8 @@
 static const double batch_norm_eps = 1e-5, batch_norm_momentum = 0.1;
 
 /* Work for one thread between two polls, about 0.05 s of a slow machine, and the least that is
- * worth another thread, about 0.5 ms of a quick one. */
-static const double FLOPS_BETWEEN_POLLS = 5e8, FLOPS_PER_THREAD = 5e7;
+ * worth another thread, about 0.1 ms of a quick one. */
+static const double FLOPS_BETWEEN_POLLS = 5e8, FLOPS_PER_THREAD = 1e7;
 
 typedef mrl_status tile_fn(mrl_pass *pass, size_t t, size_t slot, int is_first,
                            mrl_net_thread *thread);

@@ -77,6 +77,8 @@ typedef struct {
   mrl_net_run run;
   size_t *order, *row; /* (n_train) */
   double (*now)(void); /* seconds since some moment; or NULL. The caller's, set after the carve */
+  double pace[2];      /* seconds of the last epoch on one thread, on all */
+  size_t n_timed;      /* epochs that pace has seen */
 } mrl_train;
 
 /* Lays a training out for a carved net (which must stay). MRL_BAD_ARGUMENT on settings out of
