@@ -90,7 +90,7 @@
 #'   `offset_l1`, `offset_l2`; by default 0.
 #' @param control Settings of the networks, from `context_control()`: [nn_control()] with other
 #'   defaults. Networks have the layers of the outcome network.
-#' @param n_boot Number of bootstrap replicates; 0 for intervals in closed form.
+#' @param n_boot Number of bootstrap replicates, at least 10; 0 for intervals in closed form.
 #' @param seed Of folds, initial weights, order of rows and replicates: NULL draws one from R's
 #'   generator, a whole number is used as it is.
 #' @param model Keep exposure, covariates and context?
@@ -139,7 +139,7 @@ iv_contextual <- function(formula = NULL, data = NULL, context = NULL, subset = 
     archetypes = check_count(archetypes, min = 2, max = 100), shrink = check_flag(shrink),
     fuller = check_number(fuller, min = 0), refit = check_flag(refit),
     n_folds = check_count(n_folds, min = 2, max = 50), penalty = check_context_penalty(penalty),
-    control = check_control(control), n_boot = check_count(n_boot, min = 0),
+    control = check_control(control), n_boot = check_n_boot(n_boot),
     seed = resolve_seed(seed), n_threads = check_threads(n_threads)
   )
   check_flag(model)
@@ -197,6 +197,9 @@ check_contextual_frame <- function(frame, how) {
     stop_mrl("data", "With `link = \"logit\"` the outcome `", frame$outcome,
       "` must be 0 or 1; got ", format(frame$y[!frame$y %in% c(0, 1)][1]), ".")
   }
+  if (how$link == "logit" && max(frame$y) == min(frame$y)) {
+    stop_mrl("data", "The outcome `", frame$outcome, "` is ", format(frame$y[1]), " in all rows.")
+  }
 }
 
 contextual_problem <- function(frame, design, how) {
@@ -205,7 +208,11 @@ contextual_problem <- function(frame, design, how) {
   n_units <- max(unit)
   n_columns <- ncol(frame$w) + 2L * length(design$group) + length(design$bends) + 2L +
     length(frame$z_names)
-  if (n <= n_columns || n_units < max(how$n_folds, 3L)) {
+  if (n_units < max(how$n_folds, 3L)) {
+    stop_mrl("data", "There are too few ", if (is.null(frame$cluster)) "rows" else "clusters", " (",
+      n_units, ") for ", how$n_folds, " folds.")
+  }
+  if (n <= n_columns) {
     stop_mrl("data", "There are too few rows (", n, ") for ", n_columns, " columns: covariates, ",
       "context, its squares, slopes and instruments.")
   }

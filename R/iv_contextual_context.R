@@ -22,7 +22,8 @@ read_context <- function(call, env, context, frame) {
     stop_argument("context", paste("must have as many rows as the data,", length(frame$y)),
       paste(nrow(variables), "rows"))
   }
-  check_context_variables(variables, frame)
+  check_context_variables(variables)
+  check_context_roles(variables, frame, !is.null(call$formula))
   design <- context_design(formula, variables)
   design$data <- variables
   design$weights <- frame$weights
@@ -40,7 +41,11 @@ context_variables <- function(call, env, context) {
   }
   call$weights <- call$cluster <- NULL
   plain <- stats::reformulate(quote_name(vars), env = environment(context))
-  data <- as_plain_frame(model_variables(call, plain, env))
+  data <- tryCatch(as_plain_frame(model_variables(call, plain, env)),
+    mrlearn_error_formula = function(e) {
+      stop_mrl("formula", sub("`formula`", "`context`", conditionMessage(e), fixed = TRUE))
+    }
+  )
   list(formula = context, data = data)
 }
 
@@ -62,7 +67,7 @@ context_matrix <- function(call, env, context) {
   list(formula = stats::reformulate(quote_name(names(data)), env = baseenv()), data = data)
 }
 
-check_context_variables <- function(variables, frame) {
+check_context_variables <- function(variables) {
   for (name in names(variables)) {
     v <- variables[[name]]
     if (!(is.numeric(v) || is.logical(v) || is.factor(v) || is.character(v))) {
@@ -78,10 +83,22 @@ check_context_variables <- function(variables, frame) {
         what = "data")
     }
   }
-  at <- intersect(names(variables), all.vars(stats::reformulate(frame$design$exposure_terms)))
-  if (length(at)) {
-    stop_argument("context", "must not have the exposure: slopes that depend on it are curves",
-      paste0("`", at[1], "`"))
+}
+
+# Exposure and outcome are known by their names in a formula, and by their values.
+check_context_roles <- function(variables, frame, by_formula) {
+  exposure <- if (by_formula) all.vars(stats::reformulate(frame$design$exposure_terms))
+  outcome <- if (by_formula) frame$outcome
+  for (name in names(variables)) {
+    v <- variables[[name]]
+    same <- function(role) is.numeric(v) && identical(as.vector(v, "double"), unname(role))
+    if (name %in% exposure || same(frame$x[, 1])) {
+      stop_argument("context", "must not have the exposure: slopes that depend on it are curves",
+        paste0("`", name, "`"))
+    }
+    if (name %in% outcome || same(frame$y)) {
+      stop_argument("context", "must not have the outcome", paste0("`", name, "`"))
+    }
   }
 }
 
@@ -161,7 +178,8 @@ context_rows <- function(design, newdata) {
       paste("none named", shorten(missing)))
   }
   for (name in all.vars(design$formula)) {
-    check_new_variable(newdata[[name]], name, design$xlevels[[name]])
+    check_new_variable(newdata[[name]], name, design$xlevels[[name]],
+      attr(design$terms, "dataClasses")[name])
   }
   frame <- tryCatch(
     stats::model.frame(design$terms, newdata, na.action = stats::na.pass, xlev = design$xlevels),
@@ -176,7 +194,14 @@ context_rows <- function(design, newdata) {
   structure(as.double(columns), dim = dim(columns))
 }
 
-check_new_variable <- function(v, name, levels) {
+check_new_variable <- function(v, name, levels, class) {
+  right <- switch(if (is.na(class)) "other" else class,
+    numeric = is.numeric(v), logical = is.logical(v), TRUE
+  )
+  if (!right) {
+    stop_argument("newdata", paste0("must have a ", class, " variable `", name, "`, as the fit"),
+      describe(v))
+  }
   if (anyNA(v)) {
     stop_argument("newdata", "must have no missing values", paste(sum(is.na(v)), "NA in", name),
       what = "data")
@@ -191,14 +216,37 @@ check_new_variable <- function(v, name, levels) {
 # A context that instruments determine moderates its own instruments: slopes cannot be told from
 # their direct effects.
 check_context_instruments <- function(design, frame, n_threads) {
+  pattern <- instrument_patterns(frame$z)
   for (j in seq_along(design$names)) {
     column <- design$columns[, j]
     left <- regression_residuals(column, frame$z, frame$weights, n_threads)
-    if (mean(left^2) < 1e-8 || is_code_of(column, frame$z)) {
+    if (mean(left^2) < 1e-8 || is_code_of(column, frame$z) || is_same_within(column, pattern)) {
       stop_argument("context", "must not be a function of the instruments",
         paste0("`", design$names[j], "`"), what = "collinear")
     }
   }
+}
+
+# For each row the first with the same values of all instruments; nothing if no two of the first 500
+# rows have them.
+instrument_patterns <- function(z) {
+  columns <- split_columns(z)
+  first_like <- function(rows) {
+    Reduce(function(first, v) {
+      both <- (match(v[rows], v[rows]) - 1) * length(rows) + first
+      match(both, both)
+    }, columns, rep(1L, length(rows)))
+  }
+  n <- length(columns[[1]])
+  if (anyDuplicated(first_like(seq_len(min(500L, n))))) first_like(seq_len(n)) else seq_len(n)
+}
+
+# Is a column the same wherever all instruments are? Only rows that are not alone can say so; a rare
+# value might agree by chance, so that two values must have been seen some times.
+is_same_within <- function(column, first) {
+  again <- which(first != seq_along(first))
+  length(again) > 20L && all(column[first[again]] == column[again]) &&
+    sum(table(column[again]) > 2L) > 1L
 }
 
 # Is a column with few values the same wherever an instrument is?

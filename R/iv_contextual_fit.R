@@ -176,6 +176,7 @@ new_contextual_fit <- function(estimate, problem, frame, design, call, model) {
   if (how$n_boot > 0L) {
     fit$boot <- contextual_bootstrap(problem, how$n_boot)
     fit$vcov[] <- stats::var(fit$boot$average, na.rm = TRUE)
+    fit$vcov_type <- "bootstrap"
   }
   fit
 }

@@ -20,9 +20,17 @@ print.iv_contextual <- function(x, digits = max(3L, getOption("digits") - 3L), .
 print_heterogeneity <- function(x, digits) {
   shown <- x$slope_coefficients$prior.sd > 0
   terms <- unique(x$slope_coefficients$feature[shown])
+  if (!is.null(x$boot)) {
+    cat(length(x$boot$estimates), " bootstrap replicates",
+      if (!is.null(x$cluster)) paste(" of whole clusters of", x$cluster), "\n", sep = "")
+  }
   cat("\nSlopes: ")
-  if (!length(terms) || stats::sd(x$slopes) == 0) {
-    cat("constant; no heterogeneity was found\n")
+  if (x$stage2 == "constant") {
+    cat("constant, as stage2 = \"constant\" makes them\n")
+  } else if (!length(terms) || stats::sd(x$slopes) == 0) {
+    cat("constant; no heterogeneity was found",
+      if (x$tests$p.value[1] < 0.05) " by the encoder, though the test rejects a constant slope",
+      "\n", sep = "")
   } else {
     range <- format(stats::quantile(x$slopes, c(0.05, 0.95), names = FALSE), digits = digits)
     cat("SD ", format(stats::sd(x$slopes), digits = digits), " over people, 90 % from ",

@@ -24,7 +24,7 @@ calls <- alist(
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
   C_iv_context_predict = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "archetypes",
-    archetypes = 2, n_folds = 2, control = context_control(2, epochs = 2), n_boot = 2, seed = 1
+    archetypes = 2, n_folds = 2, control = context_control(2, epochs = 2), n_boot = 10, seed = 1
   ),
   C_iv_context_slope = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "linear",
     cluster = ~family

@@ -18,6 +18,7 @@ contextual <- function(formula = Y ~ X | g, data = toy_context, context = ~ age 
     seed = seed, control = control, ...
   )))
 }
+brief_batches <- function(size) context_control(4, epochs = 2, batch_size = size)
 numbers_of <- function(fit) {
   fit[c("coefficients", "vcov", "slopes", "slope_coefficients", "tests", "residuals", "history",
     "estimate", "diagnostics")]
@@ -96,8 +97,8 @@ test_that("the test of heterogeneity is its formula", {
 
 test_that("results do not depend on threads, and the seed makes them", {
   for (encoder in c("mlp", "additive", "archetypes")) {
-    one <- contextual(encoder = encoder, n_threads = 1, n_boot = 2)
-    two <- contextual(encoder = encoder, n_threads = 2, n_boot = 2)
+    one <- contextual(encoder = encoder, n_threads = 1, n_boot = 10)
+    two <- contextual(encoder = encoder, n_threads = 2, n_boot = 10)
     expect_identical(numbers_of(one), numbers_of(two))
     expect_identical(one$boot, two$boot)
     expect_identical(context_effects(one), context_effects(two))
@@ -131,10 +132,26 @@ test_that("units of context, exposure and outcome do not matter", {
   by_matrix <- with(toy_context, iv_contextual(y = Y, x = X, z = g, context = matrix,
     encoder = "linear"))
   expect_equal(by_matrix$slopes, base$slopes)
+  # Names of matrices are roles only by chance.
+  named <- with(toy_context, iv_contextual(y = Y, x = X, z = g,
+    context = data.frame(x = age, y = as.double(sex == "m"), bmi = bmi), encoder = "linear"))
+  expect_equal(named$slopes, base$slopes)
   doubled <- contextual(data = toy_context[rep(seq_len(800), 2), ], encoder = "linear", fuller = 0,
     shrink = FALSE)
   weighted <- contextual(encoder = "linear", weights = rep(2, 800), fuller = 0, shrink = FALSE)
   expect_equal(doubled$slopes[1:800], weighted$slopes, tolerance = 1e-9)
+})
+
+test_that("batches follow the rows of the fit, also in replicates", {
+  twice <- toy_context[rep(seq_len(800), 2), ]
+  by_rows <- contextual(data = twice, n_boot = 10, control = brief_batches(NULL))
+  given <- contextual(data = twice, n_boot = 10, control = brief_batches(40)) # 1600 / 40
+  expect_identical(by_rows$estimate$nets$params, given$estimate$nets$params)
+  expect_identical(by_rows$boot, given$boot)
+  other <- contextual(data = twice, control = brief_batches(32))
+  expect_false(identical(by_rows$estimate$nets$params, other$estimate$nets$params))
+  plain <- contextual(control = nn_control(epochs = 2))
+  expect_true(all(is.finite(context_effects(plain, toy_context[3, ])$estimate)))
 })
 
 test_that("a fit saved and read says the same, and new people are told the same", {
@@ -264,40 +281,81 @@ test_that("bad input is refused", {
   d$flat <- 1
   d$code <- d$g[, 2]
   d$sum <- d$g[, 1] + 2 * d$g[, 3]
+  d$carrier <- rowSums(d$g) > 2
+  d$area <- factor(replace(rep(c("a", "b"), 400), 5, NA))
+  d$half <- rep(1:2, each = 400)
+  d$village <- rep(1:5, each = 160)
   fit <- contextual(encoder = "linear")
+  of_factor <- contextual(data = transform(d, sex = factor(sex)), encoder = "linear")
   expect_snapshot(error = TRUE, {
     iv_contextual(Y ~ X | g, d)
     contextual(data = d, context = ~ age + bad)
+    contextual(data = d, context = ~ age + area)
     contextual(data = d, context = ~ age + flat)
     contextual(data = d, context = ~ age + code)
     contextual(data = d, context = ~ age + sum)
+    contextual(data = d, context = ~ age + carrier)
     contextual(data = d, context = ~ age + X)
+    contextual(data = d, context = ~ age + Y)
     contextual(data = d, context = Y ~ age)
     contextual(data = d, context = ~nothing)
     contextual(data = d[1:8, ])
+    contextual(data = d, cluster = ~half)
+    contextual(data = d, cluster = ~village)
     contextual(data = d, encoder = "deep")
     contextual(Y ~ X + bmi | g, data = d)
     contextual(link = "logit")
+    contextual(flat ~ X | g, data = d, link = "logit")
     contextual(penalty = c(slope = 1))
+    contextual(n_boot = 1)
     iv_contextual(y = d$Y, x = d$X, z = d$g, context = d$age[1:5])
+    iv_contextual(y = d$Y, x = d$X, z = d$g, context = cbind(a = d$age, b = d$bad))
     context_effects(fit, data.frame(age = 20, sex = "x", bmi = 22))
+    context_effects(of_factor, data.frame(age = 20, sex = factor("x"), bmi = 22))
+    predict(fit, data.frame(X = 1, age = 20, sex = "x", bmi = 22))
+    context_effects(fit, data.frame(age = "old", sex = "m", bmi = 22))
+    context_effects(fit, as.list(d[1, ]))
+    context_effects(3)
     context_effects(fit, data.frame(age = NA_real_, sex = "m", bmi = 22))
     context_effects(fit, data.frame(age = 20, sex = "m"))
     effect_of_context(fit, "weight")
+    effect_of_context(fit, "sex", at = "x")
     training_history(fit)
     plot(fit, "heatmap", variables = "age")
   })
   expect_error(contextual(data = d, context = ~ age + bad), class = "mrlearn_error_data")
-  expect_error(context_effects(fit, data.frame(age = 20, sex = "x", bmi = 22)),
-    class = "mrlearn_error_data")
-  expect_error(contextual(data = d, context = ~ age + code), class = "mrlearn_error_collinear")
+  expect_error(contextual(data = d, context = ~ age + area), class = "mrlearn_error_data")
+  expect_error(contextual(data = d, context = ~ age + flat), class = "mrlearn_error_data")
+  unseen <- data.frame(X = 1, age = 20, sex = "x", bmi = 22)
+  expect_error(context_effects(fit, unseen), class = "mrlearn_error_data")
+  expect_error(context_effects(of_factor, unseen), class = "mrlearn_error_data")
+  expect_error(predict(fit, unseen), class = "mrlearn_error_data")
+  for (of_instruments in c(~ age + code, ~ age + sum, ~ age + carrier)) {
+    expect_error(contextual(data = d, context = of_instruments), class = "mrlearn_error_collinear")
+  }
+  expect_error(contextual(data = d[1:8, ]), class = "mrlearn_error_data")
+  expect_error(contextual(data = d, cluster = ~village), class = "mrlearn_error_data")
+})
+
+test_that("few rows are fitted or refused by a classed error", {
+  # Three terms as main effects and slopes, the constant, a slope, five instruments: 13 columns.
+  for (encoder in c("linear", "mlp", "additive", "archetypes")) {
+    expect_error(contextual(data = toy_context[1:13 * 3, ], encoder = encoder),
+      class = "mrlearn_error_data")
+    fit <- contextual(data = toy_context[1:20 * 3, ], encoder = encoder)
+    expect_true(all(is.finite(context_effects(fit)$std.error)))
+  }
 })
 
 test_that("what is printed", {
   fit <- contextual(encoder = "linear")
+  replicated <- iv_contextual(Y ~ X | g, toy_context, ~ age + sex + bmi, cluster = ~family,
+    encoder = "linear", stage2 = "constant", n_boot = 10, seed = 3)
   expect_snapshot({
     print(fit, digits = 3)
     print(summary(fit), digits = 3)
+    print(replicated, digits = 3)
+    print(contextual(encoder = "linear", context = ~age), digits = 3)
   })
 })
 
