@@ -142,10 +142,11 @@ test_that("units of context, exposure and outcome do not matter", {
   expect_equal(doubled$slopes[1:800], weighted$slopes, tolerance = 1e-9)
 })
 
+# A fortieth of 1600 rows, though replicates have fewer.
 test_that("batches follow the rows of the fit, also in replicates", {
   twice <- toy_context[rep(seq_len(800), 2), ]
   by_rows <- contextual(data = twice, n_boot = 10, control = brief_batches(NULL))
-  given <- contextual(data = twice, n_boot = 10, control = brief_batches(40)) # 1600 / 40
+  given <- contextual(data = twice, n_boot = 10, control = brief_batches(40))
   expect_identical(by_rows$estimate$nets$params, given$estimate$nets$params)
   expect_identical(by_rows$boot, given$boot)
   other <- contextual(data = twice, control = brief_batches(32))
