@@ -22,8 +22,9 @@
 #' and not a regressor, and its scale does not matter. Against the bias of many or weak
 #' instruments, \eqn{s} is that of Fuller's limited-information estimator, which is near two-stage
 #' least squares where instruments are strong; `fuller = 0` is two-stage least squares. Fuller's
-#' estimator is the more sensitive of the two to direct effects of variants on the outcome: where
-#' over-identification (Hansen J of [diagnostics()]) is rejected, compare both.
+#' estimator is by far the more sensitive of the two to direct effects of variants on the outcome:
+#' those that average to zero leave two-stage least squares near the truth and can lead Fuller's
+#' far from it. Where over-identification (Hansen J of [diagnostics()]) is rejected, compare both.
 #'
 #' With `stage1 = "lasso"` the instruments are those that a LASSO selects (`refit = FALSE`: its
 #' shrunken fit is the only one); `"contextual"` lets the instruments' strength vary with the
@@ -54,9 +55,10 @@
 #' so that errors in the slopes' shape do not enter (Neyman orthogonality). Slopes of people
 #' ([context_effects()]) have standard errors from the posterior of the closed form, the features
 #' taken as given; for them no evidence is asked of a term, so that heterogeneity too small to be
-#' found widens them. Their intervals are conservative: averaged over people, 95 % intervals hold
-#' more than 95 % of the slopes. With `n_boot` both come from bootstrap replicates of all steps;
-#' `cluster` is drawn as a whole.
+#' found widens them. Their intervals are conservative where slopes are constant or differ clearly:
+#' averaged over people, 95 % intervals held 96 to 100 % of the slopes in simulations, and 92 to
+#' 96 % where differences were hardly to be found. With `n_boot` both come from bootstrap replicates
+#' of all steps; `cluster` is drawn as a whole.
 #'
 #' [heterogeneity_test()] is a score test: the residuals at a constant slope against \eqn{s} times
 #' the context and its squares, the same functions being main effects. It has its size whatever the

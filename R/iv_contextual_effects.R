@@ -10,8 +10,8 @@
 #' data, and `heterogeneity_test()` tests whether the slope is constant.
 #'
 #' Intervals are those of the closed form (see [iv_contextual()]); they take what networks have
-#' learnt as given. They are conservative: averaged over people, 95 % intervals hold more than 95 %
-#' of the slopes, as they allow for heterogeneity too small to be found. With `n_boot` they are
+#' learnt as given. They are conservative, as they allow for heterogeneity too small to be found;
+#' just where it begins to be found they hold a little less than they say. With `n_boot` they are
 #' normal intervals with the bootstrap's standard errors, which count the choice of terms and the
 #' training. Those of a fit of [mr_contextual()] are the confidence intervals of its regression, as
 #' [predict()][predict.mr_contextual()] gives.

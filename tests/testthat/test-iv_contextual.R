@@ -360,6 +360,15 @@ test_that("what is printed", {
   })
 })
 
+test_that("direct effects of instruments are told of, and harm two-stage least squares less", {
+  d <- toy_context
+  d$Y <- 0.3 * d$X + drop(d$g %*% c(1, -1, 1, -1, 1)) + d$Y - toy_context$true_slope * d$X
+  fits <- lapply(c(4, 0), function(k) contextual(data = d, encoder = "linear", fuller = k))
+  expect_output(print(fits[[1]]), "over-identification is rejected")
+  expect_false(any(grepl("over-identification", capture.output(print(fits[[2]])))))
+  expect_gt(abs(coef(fits[[1]]) - 0.3), abs(coef(fits[[2]]) - 0.3))
+})
+
 test_that("pictures are drawn", {
   fit <- contextual()
   grDevices::pdf(NULL)
