@@ -22,8 +22,8 @@ print.iv_contextual <- function(x, digits = max(3L, getOption("digits") - 3L), .
 print_direct_effects <- function(x) {
   overid <- find_diagnostic(x$diagnostics, c("Sargan", "Hansen J"))
   if (isTRUE(overid$p.value < 0.05) && x$how$fuller > 0) {
-    cat("\nNote: over-identification is rejected. Direct effects of instruments harm this estimator\n",
-      "more than two-stage least squares: compare with fuller = 0.\n", sep = "")
+    cat("\nNote: over-identification is rejected. Direct effects of instruments harm this ",
+      "estimator\nmore than two-stage least squares: compare with fuller = 0.\n", sep = "")
   }
 }
 

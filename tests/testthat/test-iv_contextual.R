@@ -175,6 +175,17 @@ test_that("a fit saved and read says the same, and new people are told the same"
   }
 })
 
+test_that("curves, interactions and factors of a context are made for new people as for the fit", {
+  d <- toy_context
+  d$age_group <- cut(d$age, c(0, 25, 38, 100), c("young", "middle", "old"))
+  for (context in c(~ poly(age, 3) + sex, ~ log(bmi) * sex, ~ age_group + bmi)) {
+    fit <- contextual(data = d, context = context, shrink = FALSE)
+    some <- droplevels(d[c(3, 77, 400), ])
+    expect_equal(context_effects(fit, some)[-1], context_effects(fit)[c(3, 77, 400), -1],
+      ignore_attr = TRUE, tolerance = 1e-6)
+  }
+})
+
 test_that("archetypes mix to the slopes", {
   fit <- contextual(encoder = "archetypes", archetypes = 2, shrink = FALSE,
     control = context_control(4, epochs = 20, learning_rate = 0.02))
