@@ -33,10 +33,10 @@
 #' With `refit = TRUE` in [nn_control()] both networks are used as features of regressions that have
 #' a closed form. The first stage's quantiles of a row are moved so that their mean is a
 #' least-squares fit of the exposure on instruments, covariates and the last hidden layer, and
-#' stretched by one factor so that their variance is right. The outcome function is a quadratic in
-#' the exposure, covariates and their products with the exposure, and the last hidden layer of the
-#' outcome network; its roughness in the exposure is penalised, and how much is chosen by the
-#' Bayesian information criterion. With `hidden = integer(0)` this is two-stage least squares.
+#' stretched by a factor, quadratic in that mean, so that second moments of the exposure are met
+#' too. The outcome function is a quadratic in the exposure, covariates and their products with the
+#' exposure, and the last hidden layer of the outcome network; its roughness in the exposure is
+#' penalised, and how much is chosen by the Bayesian information criterion. With `hidden = integer(0)` this is two-stage least squares.
 #'
 #' @section Intervals:
 #' Each of `n_boot` replicates draws the rows again (whole clusters, if there are any; each sample

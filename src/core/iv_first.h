@@ -18,9 +18,12 @@
  * Location: a net's mean is a noisy first stage. With `refit` it is replaced by least squares of x
  * on [1, z, w, H], H the net's last hidden layer under a ridge. Whether H is in, how large its
  * ridge is, or whether the net's own mean alone stands for all, is told by the squared error on
- * validation rows after solving on training rows; the choice is solved again on all of them. All
- * deviations are then stretched by one factor, so that first and second moments of x are met;
- * residuals are orthogonal to z, w as in two-stage least squares.
+ * validation rows after solving on training rows; the choice is solved again on all of them. So
+ * residuals are orthogonal to z, w as in two-stage least squares. Spread: variances within rows are
+ * then multiplied by s(l) = s_1 + s_2 l + s_3 l^2, l the location (between a quarter and four times
+ * their mean factor s_0), such that x^2 less what the nodes say is orthogonal to 1, l, l^2: what a
+ * quadratic g leaves is then orthogonal to them, as by two-stage least squares of x and x^2 on l
+ * and l^2. A net's variance alone errs along l, and bends g.
  */
 #ifndef MRL_IV_FIRST_H
 #define MRL_IV_FIRST_H
@@ -31,7 +34,7 @@
 #include "mlp_basis.h"
 #include "train.h"
 
-enum { MRL_FIRST_BLOCK = 512 };
+enum { MRL_FIRST_BLOCK = 512, MRL_FIRST_SPREAD = 4 };
 
 typedef struct {
   mrl_first_kind kind;
@@ -77,7 +80,7 @@ typedef struct {
   double *outside;  /* (n_location) the same solved on the training rows alone; or NULL */
   double rho;       /* ridge of H; INFINITY: H left out; -1: the net's own mean alone. Kind ridge:
                        its penalty */
-  double stretch;
+  double spread[MRL_FIRST_SPREAD]; /* s_0 .. s_3 */
 } mrl_first_fit;
 
 /* A sample as the closed forms read it: in double. */
@@ -112,7 +115,7 @@ mrl_status mrl_first_read(mrl_law *law, mrl_first_work *work, const mrl_first *f
                           size_t n, const mrl_ctx *ctx);
 
 /*
- * Location and stretch of *fit from a law read at the rows: fit->rho says which if `given`, else it
+ * Location and spread of *fit from a law read at the rows: fit->rho says which if `given`, else it
  * is chosen. Without refit (and but for kind ridge): the net's own.
  */
 mrl_status mrl_first_locate(mrl_first_fit *fit, mrl_first_work *work, const mrl_first *first,
@@ -130,5 +133,18 @@ mrl_status mrl_first_predict(double *out, mrl_first_work *work, const mrl_first 
                              const mrl_first_fit *fit, const double *location, const double *own,
                              const mrl_first_rows *rows, const size_t *row, size_t n,
                              const mrl_ctx *ctx);
+
+/* The parts of these: a block's (n <= MRL_FIRST_BLOCK) location in work->root; the spread of *fit,
+ * whose location is solved, over the rows of two lists; a spread that changes nothing; the factor
+ * of deviations at a location. */
+mrl_status mrl_first_predict_block(mrl_first_work *work, const mrl_first *first,
+                                   const mrl_first_fit *fit, const double *location,
+                                   const double *own, const mrl_first_rows *rows, const size_t *row,
+                                   size_t n, const mrl_ctx *ctx);
+mrl_status mrl_first_fit_spread(mrl_first_fit *fit, mrl_first_work *work, const mrl_first *first,
+                                const mrl_law *law, const mrl_first_rows *rows,
+                                const size_t *const row[2], const size_t n[2], const mrl_ctx *ctx);
+void mrl_first_leave_spread(mrl_first_fit *fit);
+double mrl_first_stretch(const mrl_first_fit *fit, double location);
 
 #endif

@@ -271,35 +271,6 @@ static mrl_status solve_ridge(double *theta, mrl_first_fit *fit, mrl_first_work 
   return mrl_head_ridge(theta, &fit->rho, moments, work->solve, ctx);
 }
 
-/* Mean variance of x that the location leaves to the nodes, so that x^2 has the mean observed: that
- * of the residuals, where no ridge makes them correlated with the location. */
-static double left_over(const double *theta, const mrl_first_work *work, const mrl_head_moments *on)
-{
-  const size_t ld = on->p + 1;
-  double fitted = 0;
-  for (size_t j = 0; j < on->p; j++) {
-    for (size_t i = 0; i < on->p; i++) {
-      fitted += theta[work->use[i]] * on->gram[i + j * ld] * theta[work->use[j]];
-    }
-  }
-  return fmax(on->gram[on->p + on->p * ld] - fitted, 0) / on->total;
-}
-
-/* The factor with which the mean variance within rows is what is left over. */
-static double stretch_for(const mrl_law *law, const mrl_first_rows *rows, const size_t *const row[],
-                          const size_t n[], double left)
-{
-  double within = 0, total = 0;
-  for (int part = 0; part < 2; part++) {
-    for (size_t i = 0; i < n[part]; i++) {
-      const double weight = rows->weight ? rows->weight[row[part][i]] : 1;
-      within += weight * mrl_law_variance(law, row[part][i]);
-      total += weight;
-    }
-  }
-  return within > 0 ? sqrt(left * total / within) : 1;
-}
-
 mrl_status mrl_first_locate(mrl_first_fit *fit, mrl_first_work *work, const mrl_first *first,
                             const mrl_law *law, const mrl_first_rows *rows, const size_t *train,
                             size_t n_train, const size_t *valid, size_t n_valid, int refit,
@@ -315,7 +286,7 @@ mrl_status mrl_first_locate(mrl_first_fit *fit, mrl_first_work *work, const mrl_
       memcpy(fit->outside, fit->location, first->n_location * sizeof(double));
     }
     fit->rho = -1;
-    fit->stretch = 1;
+    mrl_first_leave_spread(fit);
     return MRL_OK;
   }
   const reach how = reach_of(first, n_train);
@@ -342,8 +313,7 @@ mrl_status mrl_first_locate(mrl_first_fit *fit, mrl_first_work *work, const mrl_
   on_train.total += on_valid.total;
   MRL_TRY(is_ridge ? solve_ridge(fit->location, fit, work, first, &on_train, ctx)
                    : solve_candidate(fit->location, NULL, work, first, &on_train, fit->rho));
-  fit->stretch = stretch_for(law, rows, row, n, left_over(fit->location, work, &on_train));
-  return MRL_OK;
+  return mrl_first_fit_spread(fit, work, first, law, rows, row, n, ctx);
 }
 
 static int any(const double *x, size_t n)
@@ -356,26 +326,35 @@ static int any(const double *x, size_t n)
   return 0;
 }
 
+mrl_status mrl_first_predict_block(mrl_first_work *work, const mrl_first *first,
+                                   const mrl_first_fit *fit, const double *location,
+                                   const double *own, const mrl_first_rows *rows, const size_t *row,
+                                   size_t n, const mrl_ctx *ctx)
+{
+  const int features = any(location + features_at(first), first->n_features);
+  MRL_TRY(fill_block(work, first, fit, own, rows, row, n, features, ctx));
+  memset(work->root, 0, n * sizeof *work->root);
+  for (size_t j = 0; j < first->n_location; j++) {
+    const double *column = work->block + j * BLOCK;
+    for (size_t i = 0; location[j] != 0 && i < n; i++) {
+      work->root[i] += location[j] * column[i];
+    }
+  }
+  return MRL_OK;
+}
+
 mrl_status mrl_first_predict(double *out, mrl_first_work *work, const mrl_first *first,
                              const mrl_first_fit *fit, const double *location, const double *own,
                              const mrl_first_rows *rows, const size_t *row, size_t n,
                              const mrl_ctx *ctx)
 {
-  const int features = any(location + features_at(first), first->n_features);
   for (size_t begin = 0; begin < n; begin += BLOCK) {
     const size_t count = n - begin < BLOCK ? n - begin : BLOCK;
-    double *sum = work->root;
     mrl_poll(ctx);
-    MRL_TRY(fill_block(work, first, fit, own, rows, row + begin, count, features, ctx));
-    memset(sum, 0, count * sizeof *sum);
-    for (size_t j = 0; j < first->n_location; j++) {
-      const double *column = work->block + j * BLOCK;
-      for (size_t i = 0; location[j] != 0 && i < count; i++) {
-        sum[i] += location[j] * column[i];
-      }
-    }
+    MRL_TRY(
+        mrl_first_predict_block(work, first, fit, location, own, rows, row + begin, count, ctx));
     for (size_t i = 0; i < count; i++) {
-      out[row[begin + i]] = sum[i];
+      out[row[begin + i]] = work->root[i];
     }
   }
   return MRL_OK;
@@ -388,7 +367,7 @@ mrl_status mrl_first_move(mrl_law *law, mrl_first_work *work, const mrl_first *f
   MRL_TRY(mrl_first_predict(law->location, work, first, fit, fit->location, law->location, rows,
                             row, n, ctx));
   for (size_t i = 0; i < n; i++) {
-    mrl_law_stretch(law, row[i], fit->stretch);
+    mrl_law_stretch(law, row[i], mrl_first_stretch(fit, law->location[row[i]]));
   }
   return MRL_OK;
 }

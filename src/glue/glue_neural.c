@@ -173,7 +173,7 @@ static void list_doubles(SEXP list, int i, const double *x, size_t n)
 
 static void write_first(SEXP value, int slot, const mrl_ivn *ivn)
 {
-  static const char *const names[] = {STAGE_NAMES, "location", "rho", "stretch"};
+  static const char *const names[] = {STAGE_NAMES, "location", "rho", "spread"};
   const size_t folds = ivn->problem.settings.cross_fit;
   SEXP list = Rf_allocVector(VECSXP, (R_xlen_t)folds);
   SET_VECTOR_ELT(value, slot, list);
@@ -183,7 +183,7 @@ static void write_first(SEXP value, int slot, const mrl_ivn *ivn)
     write_stage(one, ivn, k);
     list_doubles(one, STAGE_ITEMS, fit->location, ivn->problem.nets->first.n_location);
     list_number(one, STAGE_ITEMS + 1, fit->rho);
-    list_number(one, STAGE_ITEMS + 2, fit->stretch);
+    list_doubles(one, STAGE_ITEMS + 2, fit->spread, MRL_FIRST_SPREAD);
   }
 }
 

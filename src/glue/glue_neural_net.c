@@ -134,12 +134,15 @@ static mrl_first_fit read_fit(SEXP network, const mrl_first *first)
   for (size_t j = 0; j < first->n_location; j++) {
     location[j] = from[j];
   }
-  const mrl_first_fit fit = {
+  mrl_first_fit fit = {
       .params = glue_nn_read(glue_dbl(params, (R_xlen_t)n_params, "params"), n_params),
       .statistics =
           glue_nn_read(glue_dbl(statistics, (R_xlen_t)n_statistics, "statistics"), n_statistics),
-      .location = location,
-      .stretch = glue_item_dbl(network, "stretch")};
+      .location = location};
+  const double *spread = glue_dbl(glue_item(network, "spread"), MRL_FIRST_SPREAD, "spread");
+  for (size_t j = 0; j < MRL_FIRST_SPREAD; j++) {
+    fit.spread[j] = spread[j];
+  }
   return fit;
 }
 
