@@ -25,8 +25,8 @@ nn_presets <- list(
 #' How networks are built and trained, for every estimator that has a `control` argument. What is
 #' not given comes from the preset. The defaults are one set for all estimators and designs; they
 #' were chosen among some thirty on data sets of [sim_nonlinear()] with the quadratic effect and
-#' 20,000 or 100,000 people (seeds 1 to 4), the numbers of rows and epochs on [sim_demand()] (seeds 1
-#' to 8).
+#' 20,000 or 100,000 people (seeds 1 to 4), the numbers of rows and epochs on [sim_demand()] (seeds
+#' 1 to 8).
 #'
 #' A hidden layer is a dense layer, then batch norm and the activation, then dropout. Inputs and
 #' outcome are standardised inside, so learning rates need not know their units. Training goes
