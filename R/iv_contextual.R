@@ -24,7 +24,8 @@
 #' least squares where instruments are strong; `fuller = 0` is two-stage least squares. Fuller's
 #' estimator is by far the more sensitive of the two to direct effects of variants on the outcome:
 #' those that average to zero leave two-stage least squares near the truth and can lead Fuller's
-#' far from it. Where over-identification (Hansen J of [diagnostics()]) is rejected, compare both.
+#' far from it. So where the over-identifying restrictions are rejected at the 5 % level (Anderson
+#' and Rubin's test), two-stage least squares is used whatever `fuller` says (`kappa` is then 1).
 #'
 #' With `stage1 = "lasso"` the instruments are those that a LASSO selects (`refit = FALSE`: its
 #' shrunken fit is the only one); `"contextual"` lets the instruments' strength vary with the
@@ -84,7 +85,8 @@
 #' @param archetypes Their number.
 #' @param shrink Choose how much heterogeneity enters (see below), or take it all?
 #' @param fuller Fuller's constant: 4 aims at a small mean squared error, 1 at little bias, 0 is
-#'   two-stage least squares, which direct effects of variants harm less.
+#'   two-stage least squares, which direct effects of variants harm less and which is taken anyway
+#'   where instruments contradict each other (see below).
 #' @param refit After a LASSO, estimate with the selected instruments (`TRUE`) or with the shrunken
 #'   fit as the only one?
 #' @param n_folds Number of folds for which networks are trained.

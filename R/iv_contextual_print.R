@@ -18,12 +18,13 @@ print.iv_contextual <- function(x, digits = max(3L, getOption("digits") - 3L), .
   invisible(x)
 }
 
-# What over-identification contradicts harms Fuller's estimator most.
 print_direct_effects <- function(x) {
   overid <- find_diagnostic(x$diagnostics, c("Sargan", "Hansen J"))
-  if (isTRUE(overid$p.value < 0.05) && x$how$fuller > 0) {
-    cat("\nNote: over-identification is rejected. Direct effects of instruments harm this ",
-      "estimator\nmore than two-stage least squares: compare with fuller = 0.\n", sep = "")
+  if (isTRUE(overid$p.value < 0.05)) {
+    cat("\nNote: over-identification is rejected: instruments may affect the outcome directly.",
+      if (x$how$fuller > 0 && isTRUE(x$kappa == 1)) {
+        "\nTwo-stage least squares stands in for Fuller's estimator."
+      }, "\n", sep = "")
   }
 }
 

@@ -43,7 +43,8 @@ first_stage <- function(problem, q) {
   if (how$fuller > 0) {
     y <- regression_residuals(problem$y, q, problem$weights, how$n_threads)
     kappa <- fuller_kappa(cbind(y, x), cbind(residuals(problem$y, z), x - projection),
-      problem$weights, length(y) - ncol(q) - 1 - problem$n_instruments, how$fuller)
+      problem$weights, length(y) - ncol(q) - 1 - problem$n_instruments, problem$n_instruments - 1,
+      how$fuller)
   }
   list(s = x - kappa * v, projection = projection, kappa = kappa)
 }
@@ -70,13 +71,18 @@ select_instruments <- function(problem, q) {
   problem
 }
 
-fuller_kappa <- function(without, with, weights, df, fuller) {
+# 1, two-stage least squares, where the instruments contradict each other at the 5 % level (the test
+# of Anderson & Rubin 1950): Fuller's estimator then goes astray by far the more.
+fuller_kappa <- function(without, with, weights, df, df_over, fuller) {
   root <- if (is.null(weights)) 1 else sqrt(weights)
   a <- crossprod(without * root)
   b <- crossprod(with * root)
   ratio <- tryCatch(min(Re(eigen(solve(b, a), only.values = TRUE)$values)),
     error = function(e) 1
   )
+  if (df_over > 0 && df * (ratio - 1) > stats::qchisq(0.95, df_over)) {
+    return(1)
+  }
   max(ratio, 1) - fuller / max(df, 1)
 }
 

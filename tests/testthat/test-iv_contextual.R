@@ -371,13 +371,16 @@ test_that("what is printed", {
   })
 })
 
-test_that("direct effects of instruments are told of, and harm two-stage least squares less", {
+test_that("where instruments contradict each other, two-stage least squares stands in", {
   d <- toy_context
   d$Y <- 0.3 * d$X + drop(d$g %*% c(1, -1, 1, -1, 1)) + d$Y - toy_context$true_slope * d$X
   fits <- lapply(c(4, 0), function(k) contextual(data = d, encoder = "linear", fuller = k))
-  expect_output(print(fits[[1]]), "over-identification is rejected")
-  expect_false(any(grepl("over-identification", capture.output(print(fits[[2]])))))
-  expect_gt(abs(coef(fits[[1]]) - 0.3), abs(coef(fits[[2]]) - 0.3))
+  expect_identical(fits[[1]]$kappa, 1)
+  expect_equal(coef(fits[[1]]), coef(fits[[2]]))
+  expect_lt(contextual(encoder = "linear")$kappa, 1.01)
+  expect_output(print(fits[[1]]), "Two-stage least squares stands in")
+  expect_output(print(fits[[2]]), "instruments may affect the outcome directly.$")
+  expect_false(any(grepl("over-identification", capture.output(print(contextual())))))
 })
 
 test_that("pictures are drawn", {
