@@ -36,7 +36,8 @@
 #' stretched by a factor, quadratic in that mean, so that second moments of the exposure are met
 #' too. The outcome function is a quadratic in the exposure, covariates and their products with the
 #' exposure, and the last hidden layer of the outcome network; its roughness in the exposure is
-#' penalised, and how much is chosen by the Bayesian information criterion. With `hidden = integer(0)` this is two-stage least squares.
+#' penalised, and how much is chosen by the Bayesian information criterion. With
+#' `hidden = integer(0)` this is two-stage least squares.
 #'
 #' @section Intervals:
 #' Each of `n_boot` replicates draws the rows again (whole clusters, if there are any; each sample

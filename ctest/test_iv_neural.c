@@ -228,16 +228,25 @@ static void check_folds(void)
   neural_free(fit);
 }
 
+/* Does the spread of a row lie outside of its bounds, so that second moments are met nearly only?
+ */
+static int is_bounded(const mrl_first_fit *fit, double location)
+{
+  const double *s = fit->spread, at = s[1] + location * (s[2] + location * s[3]);
+  return at < s[0] / 4 || at > 4 * s[0];
+}
+
 /* Of each row: nodes in order where that is asked for, the mean exposure, and over all rows first
  * and second moments as observed. Returns whether nodes cross somewhere. */
 static int check_law(const neural_fit *fit)
 {
   const mrl_law *law = &fit->ivn.worker.law;
   double node[MRL_NODES_MOST], weight[MRL_NODES_MOST], first = 0, second = 0;
-  int crosses = 0;
+  int crosses = 0, bounded = 0;
   for (size_t i = 0; i < N; i++) {
     double mean = 0;
     mrl_law_nodes(node, weight, law, i);
+    bounded += is_bounded(fit->ivn.first, law->location[i]);
     for (size_t k = 0; k < law->nodes; k++) {
       mean += weight[k] * node[k];
       second += weight[k] * node[k] * node[k] / N;
@@ -247,7 +256,8 @@ static int check_law(const neural_fit *fit)
     first += mean / N;
   }
   CHECK_NEAR(first, 0, 1e-6); /* the exposure is standardised; floats in features and shapes */
-  CHECK_NEAR(second, 1, 1e-5);
+  CHECK(bounded < N / 20);
+  CHECK_NEAR(second, 1, bounded ? 5e-3 : 1e-5);
   return crosses;
 }
 
