@@ -13,6 +13,16 @@
 #' learns the outcome as a function of exposure and covariates such that its average over the
 #' quantiles meets the outcome.
 #'
+#' @section What to expect:
+#' Of the poster's design ([sim_nonlinear()], quadratic effect, exposure of variance 1), five data
+#' sets that served for nothing else, with the default settings: the median of the curve's mean
+#' squared error over the whole range of exposures is 0.002 with 100,000 people and 0.009 with
+#' 10,000 (the authors report 0.045 and 0.08). Curves that no quadratic continues err more at their
+#' ends, where few people are. With 5,000 people and 100 replicates, 95 % intervals of the average
+#' derivative and of the curve at the exposure's quartiles covered 94 to 96 % in 200 data sets each
+#' (linear and quadratic effect; Monte Carlo error 1.5 %). All numbers, with those of other designs,
+#' are in `bench/neural.md` of the sources.
+#'
 #' @section Method:
 #' With \eqn{\hat x_{i1}, ..., \hat x_{iq}} the quantiles of the exposure of row \eqn{i} at the
 #' levels \eqn{\tau_k}, the second network \eqn{g} minimises the mean of
