@@ -14,8 +14,12 @@ toy <- local({
 })
 toy_missing <- toy
 toy_missing$z[2, 1] <- NA
+toy_bed <- bed(write_bed(toy_missing$z, tempfile()))
 
 calls <- alist(
+  C_bed_decode = as.matrix(toy_bed[3:9, 2:1], impute = TRUE),
+  C_bed_describe = bed_stats(toy_bed),
+  C_bed_encode = write_bed(toy$z, tempfile()),
   C_density_mode = density_mode(c(1, 2, 4), c(0.2, 0.5, 0.3), bw = 0.5, exact = TRUE),
   C_eval_curve = evaluate(
     data.frame(x = 1:3, estimate = c(1, 2, 4), conf.low = 0, conf.high = 5), function(x) x,

@@ -16,6 +16,7 @@
   }
 
 static const R_CallMethodDef entries[] = {
+    ENTRY(C_bed_decode),         ENTRY(C_bed_describe),       ENTRY(C_bed_encode),
     ENTRY(C_density_mode),       ENTRY(C_eval_curve),         ENTRY(C_genotype_impute),
     ENTRY(C_isa_name),           ENTRY(C_iv_context_predict), ENTRY(C_iv_context_slope),
     ENTRY(C_iv_context_train),   ENTRY(C_iv_linear),          ENTRY(C_iv_neural_boot),

@@ -54,6 +54,9 @@ double *glue_list_matrix(SEXP list, int i, size_t nrow, size_t ncol);
 int *glue_list_int(SEXP list, int i, R_xlen_t n);
 
 /* Entries: C_<topic>_<verb>, the same word in R. */
+SEXP C_bed_decode(SEXP source, SEXP settings);
+SEXP C_bed_describe(SEXP source, SEXP settings);
+SEXP C_bed_encode(SEXP genotypes);
 SEXP C_density_mode(SEXP x, SEXP weight, SEXP settings);
 SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
