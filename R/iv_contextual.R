@@ -34,8 +34,8 @@
 #'
 #' @section Encoders:
 #' `"linear"`: \eqn{f(c) = c}. `"mlp"`: \eqn{c}, its squares and what a network of all context
-#' variables adds; `"additive"`: \eqn{c}, its squares and what a network of each variable by itself
-#' adds (the variables share its hidden layers); `"archetypes"`: a network's shares in `archetypes`
+#' variables adds; `"additive"`: \eqn{c}, its squares and what networks of single columns, trained
+#' together, add; `"archetypes"`: a network's shares in `archetypes`
 #' kinds of people, each with a slope of its own. Networks are trained on the residuals of the fit
 #' without them, one on the rows outside each of `n_folds` folds, so that what it says of the rows
 #' of its fold can be weighed honestly: it is one more feature in \eqn{f}. New people get the mean

@@ -69,13 +69,13 @@ static mrl_isa isa_named(const char *name)
 static void build(mrl_train *train, mrl_net *net, mrl_activation act, const mrl_task *task,
                   const mrl_train_settings *settings, mrl_isa isa, const mrl_ctx *ctx)
 {
-  const mrl_layer layers[] = {{MRL_LAYER_DENSE, 128, MRL_IDENTITY, 0},
-                              {MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0},
-                              {MRL_LAYER_ACTIVATION, 0, act, 0},
-                              {MRL_LAYER_DENSE, 64, MRL_IDENTITY, 0},
-                              {MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0},
-                              {MRL_LAYER_ACTIVATION, 0, act, 0},
-                              {MRL_LAYER_DENSE, QUANTILES, MRL_IDENTITY, 0}};
+  const mrl_layer layers[] = {{MRL_LAYER_DENSE, 128, MRL_IDENTITY, 0, 0},
+                              {MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0, 0},
+                              {MRL_LAYER_ACTIVATION, 0, act, 0, 0},
+                              {MRL_LAYER_DENSE, 64, MRL_IDENTITY, 0, 0},
+                              {MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0, 0},
+                              {MRL_LAYER_ACTIVATION, 0, act, 0, 0},
+                              {MRL_LAYER_DENSE, QUANTILES, MRL_IDENTITY, 0, 0}};
   const size_t n_layers = sizeof layers / sizeof layers[0];
   mrl_arena arena = mrl_arena_measure();
   mrl_net_carve(net, &arena, layers, n_layers, INPUTS);

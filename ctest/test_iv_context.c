@@ -3,7 +3,7 @@
 
 #define mrl_context_net mrl_context_net_double
 #define mrl_context_ok mrl_context_ok_double
-#define mrl_context_group mrl_context_group_double
+#define mrl_context_parts mrl_context_parts_double
 #define mrl_context_fill mrl_context_fill_double
 #define mrl_context_loss mrl_context_loss_double
 #define mrl_context_width mrl_context_width_double
@@ -57,13 +57,12 @@ static void lay_out(problem *p, mrl_context_kind kind)
   p->net_memory = test_bytes(size);
   arena = mrl_arena_over(p->net_memory, size);
   CHECK(mrl_context_net(&p->net, &arena, &p->how, P, 0) == MRL_OK);
-  const size_t group = mrl_context_group(kind, P);
   arena = mrl_arena_measure();
-  CHECK(mrl_net_run_carve(&p->run, &arena, &p->net, N, group, 0, p->how.isa, &ctx) == MRL_OK);
+  CHECK(mrl_net_run_carve(&p->run, &arena, &p->net, N, 1, 0, p->how.isa, &ctx) == MRL_OK);
   const size_t run_size = arena.used;
   p->run_memory = test_bytes(run_size);
   arena = mrl_arena_over(p->run_memory, run_size);
-  CHECK(mrl_net_run_carve(&p->run, &arena, &p->net, N, group, 0, p->how.isa, &ctx) == MRL_OK);
+  CHECK(mrl_net_run_carve(&p->run, &arena, &p->net, N, 1, 0, p->how.isa, &ctx) == MRL_OK);
 }
 
 static void fill_values(problem *p)
@@ -207,11 +206,45 @@ static void check_members(void)
   clean_up(&p);
 }
 
+/* Each column has a net of its own: its value moves its offset and slope and no other column's. */
+static void check_apart(void)
+{
+  problem p;
+  const mrl_ctx ctx = {1, NULL, NULL};
+  lay_out(&p, MRL_CONTEXT_ADDITIVE);
+  fill_values(&p);
+  const size_t size = mrl_context_predict_scratch(&p.net, &p.how, N, P, &ctx);
+  void *scratch = test_bytes(size);
+  double column[P][N], before[2 * P * N], after[2 * P * N];
+  const double *c[P];
+  for (size_t j = 0; j < P; j++) {
+    for (size_t i = 0; i < N; i++) {
+      column[j][i] = p.values.c[i * P + j];
+    }
+    c[j] = column[j];
+  }
+  CHECK(mrl_context_predict(before, &p.net, p.params, p.statistics, &p.how, c, N, P, scratch, size,
+                            &ctx) == MRL_OK);
+  for (size_t i = 0; i < N; i++) {
+    column[1][i] += 1;
+  }
+  CHECK(mrl_context_predict(after, &p.net, p.params, p.statistics, &p.how, c, N, P, scratch, size,
+                            &ctx) == MRL_OK);
+  for (size_t j = 0; j < 2 * P; j++) {
+    for (size_t i = 0; i < N; i++) {
+      CHECK((before[i + j * N] != after[i + j * N]) == (j % P == 1));
+    }
+  }
+  free(scratch);
+  clean_up(&p);
+}
+
 int main(void)
 {
   check_encoder(MRL_CONTEXT_MLP);
   check_encoder(MRL_CONTEXT_ADDITIVE);
   check_encoder(MRL_CONTEXT_ARCHETYPES);
   check_members();
+  check_apart();
   return CTEST_DONE();
 }

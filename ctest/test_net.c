@@ -168,27 +168,31 @@ static void check_gradients(const char *what, rig *r)
 
 #define DENSE(n)                                                                                   \
   {                                                                                                \
-    MRL_LAYER_DENSE, n, MRL_IDENTITY, 0                                                            \
+    MRL_LAYER_DENSE, n, MRL_IDENTITY, 0, 0                                                         \
+  }
+#define BLOCKS(n, parts)                                                                           \
+  {                                                                                                \
+    MRL_LAYER_DENSE, n, MRL_IDENTITY, 0, parts                                                     \
   }
 #define ACT(name, slope)                                                                           \
   {                                                                                                \
-    MRL_LAYER_ACTIVATION, 0, name, slope                                                           \
+    MRL_LAYER_ACTIVATION, 0, name, slope, 0                                                        \
   }
 #define BATCH                                                                                      \
   {                                                                                                \
-    MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0                                                       \
+    MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0, 0                                                    \
   }
 #define NORM                                                                                       \
   {                                                                                                \
-    MRL_LAYER_NORM, 0, MRL_IDENTITY, 0                                                             \
+    MRL_LAYER_NORM, 0, MRL_IDENTITY, 0, 0                                                          \
   }
 #define DROP(rate)                                                                                 \
   {                                                                                                \
-    MRL_LAYER_DROPOUT, 0, MRL_IDENTITY, rate                                                       \
+    MRL_LAYER_DROPOUT, 0, MRL_IDENTITY, rate, 0                                                    \
   }
 #define SOFT                                                                                       \
   {                                                                                                \
-    MRL_LAYER_SOFTMAX, 0, MRL_IDENTITY, 0                                                          \
+    MRL_LAYER_SOFTMAX, 0, MRL_IDENTITY, 0, 0                                                       \
   }
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -212,6 +216,9 @@ static void test_layers(void)
   const mrl_layer drop[] = {DROP(0.2), DENSE(6), ACT(MRL_GELU, 0), DROP(0.5),
                             DENSE(5),  BATCH,    DROP(0.3),        DENSE(2)};
   const mrl_layer soft[] = {DENSE(5), SOFT, DENSE(4), SOFT, DROP(0.1), DENSE(3), SOFT};
+  /* A batch norm would cancel the one weight of a unit that sees one input. */
+  const mrl_layer blocks[] = {BLOCKS(6, 3),     ACT(MRL_GELU, 0), BLOCKS(9, 3), BATCH,
+                              ACT(MRL_TANH, 0), BLOCKS(3, 3),     DENSE(2)};
   const mrl_layer bare[] = {ACT(MRL_TANH, 0), BATCH, ACT(MRL_GELU, 0), BATCH, DENSE(2)};
   check_net("linear", linear, COUNT(linear), 23, 1, MRL_LOSS_SQUARED);
   check_net("batch norm", batch, COUNT(batch), 23, 1, MRL_LOSS_SQUARED);
@@ -220,6 +227,8 @@ static void test_layers(void)
   check_net("layer norm", norm, COUNT(norm), 23, 1, MRL_LOSS_SQUARED);
   check_net("dropout", drop, COUNT(drop), 29, 1, MRL_LOSS_SQUARED);
   check_net("softmax", soft, COUNT(soft), 23, 1, MRL_LOSS_SQUARED);
+  check_net("blocks", blocks, COUNT(blocks), 23, 1, MRL_LOSS_SQUARED);
+  check_net("blocks, tiles", blocks, COUNT(blocks), 523, 1, MRL_LOSS_SQUARED);
   check_net("no dense layer first", bare, COUNT(bare), 23, 1, MRL_LOSS_SQUARED);
 }
 
@@ -345,12 +354,13 @@ static mrl_status failing_fill(mrl_real *x, const mrl_tile *tile, const void *da
 
 static void test_errors(void)
 {
-  const mrl_layer layers[] = {DENSE(2), BATCH}, wrong[] = {DENSE(0)};
+  const mrl_layer layers[] = {DENSE(2), BATCH}, wrong[] = {DENSE(0)}, uneven[] = {BLOCKS(5, 3)};
   rig *r = rig_new(layers, COUNT(layers), 3, 600, 1, MRL_LOSS_SQUARED, MRL_TRAIN);
   mrl_net net;
   mrl_arena arena = mrl_arena_measure();
   double value;
   CHECK(mrl_net_carve(&net, &arena, wrong, 1, 3) == MRL_BAD_ARGUMENT);
+  CHECK(mrl_net_carve(&net, &arena, uneven, 1, 3) == MRL_BAD_ARGUMENT);
   CHECK(mrl_net_carve(&net, &arena, layers, 0, 3) == MRL_BAD_ARGUMENT);
   CHECK(mrl_net_carve(&net, &arena, layers, 2, 0) == MRL_BAD_ARGUMENT);
   r->batch.n = 1;

@@ -135,19 +135,19 @@ static int is_finite_model(const model *m)
 
 #define DENSE(n)                                                                                   \
   {                                                                                                \
-    MRL_LAYER_DENSE, n, MRL_IDENTITY, 0                                                            \
+    MRL_LAYER_DENSE, n, MRL_IDENTITY, 0, 0                                                         \
   }
 #define ACT(name)                                                                                  \
   {                                                                                                \
-    MRL_LAYER_ACTIVATION, 0, name, 0                                                               \
+    MRL_LAYER_ACTIVATION, 0, name, 0, 0                                                            \
   }
 #define BATCH                                                                                      \
   {                                                                                                \
-    MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0                                                       \
+    MRL_LAYER_BATCH_NORM, 0, MRL_IDENTITY, 0, 0                                                    \
   }
 #define DROP(rate)                                                                                 \
   {                                                                                                \
-    MRL_LAYER_DROPOUT, 0, MRL_IDENTITY, rate                                                       \
+    MRL_LAYER_DROPOUT, 0, MRL_IDENTITY, rate, 0                                                    \
   }
 
 static const mrl_layer linear_net[] = {DENSE(1)};

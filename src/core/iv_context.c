@@ -66,7 +66,7 @@ static mrl_status carve_member(mrl_context *context, mrl_arena *arena, size_t m,
                          .valid = member ? member->row + n_train : NULL,
                          .n_train = n_train,
                          .n_valid = n_valid,
-                         .group = mrl_context_group(context->settings.kind, context->data.p),
+                         .group = 1,
                          .fill = mrl_context_fill,
                          .fill_data = &context->values,
                          .loss = mrl_context_loss,
@@ -82,8 +82,7 @@ static mrl_status measure_batch(mrl_arena *arena, const mrl_context *context)
   const size_t batch = context->settings.train.batch;
   const mrl_ctx alone = {1, NULL, NULL};
   mrl_net_run unused;
-  return mrl_net_run_carve(&unused, arena, context->net, batch < data->n ? batch : data->n,
-                           mrl_context_group(context->settings.kind, data->p), 0,
+  return mrl_net_run_carve(&unused, arena, context->net, batch < data->n ? batch : data->n, 1, 0,
                            context->settings.isa, &alone);
 }
 

@@ -6,8 +6,8 @@
  *   (e_i - mu(c_i) - beta(c_i) s_i)^2 + penalties on mu and beta.
  * Encoders:
  *   mlp         (mu, beta) are two outputs of a net of all context columns
- *   additive    mu and beta are sums over the columns of what one net gives for each, which sees
- *               the column's value and which one it is
+ *   additive    mu and beta are sums over the columns of what a net of each column by itself gives;
+ *               the nets are trained together
  *   archetypes  a softmax of k outputs mixes k pairs (mu, beta)
  *
  * Cross-fitting: net m (from 1) never sees the rows of fold m; a net with a number above the folds
@@ -65,9 +65,9 @@ typedef struct {
   mrl_real l1[2], l2[2]; /* offsets, slopes */
 } mrl_context_values;
 
-/* iv_context_net.c: are kind, penalties and p fit to use; evaluations of the net for each row. */
+/* iv_context_net.c: are kind, penalties and p fit to use; pairs (mu, beta) that a net gives. */
 int mrl_context_ok(const mrl_context_settings *settings, size_t p);
-size_t mrl_context_group(mrl_context_kind kind, size_t p);
+size_t mrl_context_parts(mrl_context_kind kind, size_t p);
 /* Fill and loss of a task on mrl_context_values; rows that are only judged go without penalties. */
 mrl_status mrl_context_fill(mrl_real *x, const mrl_tile *tile, const void *data);
 mrl_status mrl_context_loss(double *value, mrl_real *d_output, const mrl_real *output,

@@ -9,21 +9,18 @@ int mrl_context_ok(const mrl_context_settings *s, size_t p)
          (s->kind != MRL_CONTEXT_ARCHETYPES || s->archetypes >= 2);
 }
 
-size_t mrl_context_group(mrl_context_kind kind, size_t p)
+size_t mrl_context_parts(mrl_context_kind kind, size_t p)
 {
   return kind == MRL_CONTEXT_ADDITIVE ? p : 1;
 }
 
-static size_t inputs_of(mrl_context_kind kind, size_t p)
-{
-  return kind == MRL_CONTEXT_ADDITIVE ? 1 + p : p;
-}
-
-static size_t add_hidden(mrl_layer *layers, const mrl_mlp *mlp)
+/* Hidden layers of `parts` nets side by side. */
+static size_t add_hidden(mrl_layer *layers, const mrl_mlp *mlp, size_t parts)
 {
   size_t n = 0;
   for (size_t i = 0; i < mlp->n_hidden; i++) {
-    const mrl_layer dense = {.kind = MRL_LAYER_DENSE, .units = (size_t)mlp->hidden[i]};
+    const mrl_layer dense = {
+        .kind = MRL_LAYER_DENSE, .units = parts * (size_t)mlp->hidden[i], .blocks = parts};
     const mrl_layer norm = {.kind = MRL_LAYER_BATCH_NORM};
     const mrl_layer activation = {
         .kind = MRL_LAYER_ACTIVATION, .activation = mlp->activation, .value = mlp->slope};
@@ -53,7 +50,8 @@ mrl_status mrl_context_net(mrl_net *net, mrl_arena *arena, const mrl_context_set
       return MRL_BAD_ARGUMENT;
     }
   }
-  size_t n = add_hidden(layers, mlp);
+  const size_t parts = mrl_context_parts(settings->kind, p);
+  size_t n = add_hidden(layers, mlp, parts);
   if (settings->kind == MRL_CONTEXT_ARCHETYPES) {
     const mrl_layer logits = {.kind = MRL_LAYER_DENSE, .units = settings->archetypes};
     const mrl_layer shares = {.kind = MRL_LAYER_SOFTMAX};
@@ -61,32 +59,19 @@ mrl_status mrl_context_net(mrl_net *net, mrl_arena *arena, const mrl_context_set
     layers[n++] = shares;
   }
   if (!members) {
-    const mrl_layer heads = {.kind = MRL_LAYER_DENSE, .units = 2};
+    const mrl_layer heads = {.kind = MRL_LAYER_DENSE, .units = 2 * parts, .blocks = parts};
     layers[n++] = heads;
   }
-  return mrl_net_carve(net, arena, layers, n, inputs_of(settings->kind, p));
+  return mrl_net_carve(net, arena, layers, n, p);
 }
 
 mrl_status mrl_context_fill(mrl_real *x, const mrl_tile *tile, const void *data)
 {
   const mrl_context_values *values = data;
   const size_t p = values->p;
-  if (values->kind != MRL_CONTEXT_ADDITIVE) {
-    for (size_t j = 0; j < p; j++) {
-      for (size_t i = 0; i < tile->rows; i++) {
-        x[i + j * tile->ld] = values->c[tile->row[i] * p + j];
-      }
-    }
-    return MRL_OK;
-  }
-  for (size_t k = 0; k < tile->group; k++) {
+  for (size_t j = 0; j < p; j++) {
     for (size_t i = 0; i < tile->rows; i++) {
-      x[i + k * tile->rows] = values->c[tile->row[i] * p + k];
-    }
-    for (size_t j = 0; j < p; j++) {
-      for (size_t i = 0; i < tile->rows; i++) {
-        x[i + k * tile->rows + (1 + j) * tile->ld] = j == k ? 1 : 0;
-      }
+      x[i + j * tile->ld] = values->c[tile->row[i] * p + j];
     }
   }
   return MRL_OK;
@@ -113,14 +98,15 @@ mrl_status mrl_context_loss(double *value, mrl_real *d_output, const mrl_real *o
                             const mrl_tile *tile, const void *data)
 {
   const mrl_context_values *values = data;
+  const size_t parts = mrl_context_parts(values->kind, values->p);
   double sum = 0;
   for (size_t i = 0; i < tile->rows; i++) {
     const size_t row = tile->row[i];
     const mrl_real weight = values->weight ? values->weight[row] : 1;
     mrl_real mu = 0, beta = 0;
-    for (size_t k = 0; k < tile->group; k++) {
-      mu += output[i + k * tile->rows];
-      beta += output[i + k * tile->rows + tile->ld];
+    for (size_t k = 0; k < parts; k++) {
+      mu += output[i + 2 * k * tile->ld];
+      beta += output[i + (2 * k + 1) * tile->ld];
     }
     const mrl_real r = values->e[row] - mu - beta * values->s[row];
     sum += (double)(weight * r * r);
@@ -131,9 +117,9 @@ mrl_status mrl_context_loss(double *value, mrl_real *d_output, const mrl_real *o
     const mrl_real scale = weight * tile->scale;
     const mrl_real d_mu = scale * (penalty_slope(mu, values, 0) - 2 * r);
     const mrl_real d_beta = scale * (penalty_slope(beta, values, 1) - 2 * r * values->s[row]);
-    for (size_t k = 0; k < tile->group; k++) {
-      d_output[i + k * tile->rows] = d_mu;
-      d_output[i + k * tile->rows + tile->ld] = d_beta;
+    for (size_t k = 0; k < parts; k++) {
+      d_output[i + 2 * k * tile->ld] = d_mu;
+      d_output[i + (2 * k + 1) * tile->ld] = d_beta;
     }
   }
   *value = sum;
@@ -145,10 +131,10 @@ size_t mrl_context_width(const mrl_context_settings *settings, size_t p, int mem
   return members ? settings->archetypes : settings->kind == MRL_CONTEXT_ADDITIVE ? 2 * p : 2;
 }
 
-/* Where evaluated rows go. */
+/* Where evaluated rows go. stride: outputs k, k + stride, k + 2 stride ... lie side by side. */
 typedef struct {
   double *out;
-  size_t n, width;
+  size_t n, width, stride;
 } kept;
 
 static mrl_status keep(double *value, mrl_real *d_output, const mrl_real *output,
@@ -157,12 +143,11 @@ static mrl_status keep(double *value, mrl_real *d_output, const mrl_real *output
   const kept *to = data;
   (void)d_output;
   *value = 0;
-  for (size_t j = 0; j < to->width / tile->group; j++) {
-    for (size_t k = 0; k < tile->group; k++) {
-      double *column = to->out + (j * tile->group + k) * to->n;
-      for (size_t i = 0; i < tile->rows; i++) {
-        column[tile->row[i]] = (double)output[i + k * tile->rows + j * tile->ld];
-      }
+  const size_t each = to->width / to->stride;
+  for (size_t j = 0; j < to->width; j++) {
+    double *column = to->out + (j % to->stride * each + j / to->stride) * to->n;
+    for (size_t i = 0; i < tile->rows; i++) {
+      column[tile->row[i]] = (double)output[i + j * tile->ld];
     }
   }
   return MRL_OK;
@@ -182,8 +167,7 @@ static mrl_status carve_prediction(prediction *to, mrl_arena *arena, const mrl_n
   to->values = values;
   to->values.c = MRL_TAKE(arena, mrl_real, n * p);
   to->row = MRL_TAKE(arena, size_t, n);
-  return mrl_net_run_carve(&to->run, arena, net, 0, mrl_context_group(settings->kind, p), 0,
-                           settings->isa, ctx);
+  return mrl_net_run_carve(&to->run, arena, net, 0, 1, 0, settings->isa, ctx);
 }
 
 size_t mrl_context_predict_scratch(const mrl_net *net, const mrl_context_settings *settings,
@@ -213,7 +197,7 @@ mrl_status mrl_context_predict(double *out, const mrl_net *net, const mrl_real *
       at.values.c[i * p + j] = (mrl_real)c[j][i];
     }
   }
-  const kept to = {out, n, net->n_outputs * mrl_context_group(settings->kind, p)};
+  const kept to = {out, n, net->n_outputs, settings->kind == MRL_CONTEXT_ADDITIVE ? 2 : 1};
   const mrl_batch batch = {.row = at.row,
                            .n = n,
                            .fill = mrl_context_fill,

@@ -11,6 +11,7 @@ typedef struct {
   const mrl_layer *layer;
   size_t n, at;
   size_t width; /* of the output so far */
+  int uneven;   /* a layer's blocks were not equal parts */
 } reader;
 
 static int next_is(const reader *in, mrl_layer_kind kind)
@@ -96,14 +97,18 @@ static double start_sd(mrl_activation activation, size_t in, size_t out)
   return sqrt(2 / (halves ? (double)in : (double)in + (double)out));
 }
 
-static void add_dense(mrl_net *net, reader *in, size_t units)
+/* Weights of the blocks one after the other, each (rows, units of the block). */
+static void add_dense(mrl_net *net, reader *in, const mrl_layer *layer)
 {
-  const mrl_param weights = {.size = in->width * units,
+  const size_t blocks = layer->blocks ? layer->blocks : 1;
+  const size_t rows = in->width / blocks, units = layer->units / blocks;
+  const mrl_param weights = {.size = rows * layer->units,
                              .is_weight = 1,
-                             .rows = in->width,
-                             .columns = units,
-                             .start = start_sd(activation_after(in), in->width, units)};
-  mrl_stage stage = {.op = MRL_OP_DENSE, .out = units};
+                             .rows = rows,
+                             .columns = layer->units,
+                             .start = start_sd(activation_after(in), rows, units)};
+  mrl_stage stage = {.op = MRL_OP_DENSE, .out = layer->units, .blocks = blocks};
+  in->uneven |= rows * blocks != in->width || units * blocks != layer->units;
   stage.a = add_piece(net, weights);
   net->n_weights += weights.size;
   add_stage(net, stage, in);
@@ -122,7 +127,7 @@ static void add_layer(mrl_net *net, reader *in)
   mrl_stage stage = plain;
   switch (layer.kind) {
   case MRL_LAYER_DENSE:
-    add_dense(net, in, layer.units);
+    add_dense(net, in, &layer);
     break;
   case MRL_LAYER_BATCH_NORM:
     add_affine(net, in, MRL_BATCH);
@@ -151,7 +156,7 @@ static int layer_ok(const mrl_layer *layer)
 {
   switch (layer->kind) {
   case MRL_LAYER_DENSE:
-    return layer->units >= 1 && layer->units <= SIZE_MAX / 1024;
+    return layer->units >= 1 && layer->units <= SIZE_MAX / 1024 && layer->blocks <= layer->units;
   case MRL_LAYER_ACTIVATION:
     return (size_t)layer->activation < MRL_N_ACTIVATION && isfinite(layer->value);
   case MRL_LAYER_DROPOUT:
@@ -178,12 +183,12 @@ mrl_status mrl_net_carve(mrl_net *net, mrl_arena *arena, const mrl_layer *layers
   if (arena->failed) {
     return MRL_NO_MEMORY;
   }
-  reader in = {layers, n_layers, 0, n_inputs};
+  reader in = {.layer = layers, .n = n_layers, .width = n_inputs};
   while (in.at < n_layers) {
     add_layer(net, &in);
   }
   net->n_outputs = in.width;
-  return MRL_OK;
+  return in.uneven ? MRL_BAD_ARGUMENT : MRL_OK;
 }
 
 static void draw_weights(mrl_real *w, const mrl_param *piece, uint64_t seed, uint64_t stream)

@@ -34,6 +34,8 @@ typedef struct {
   size_t units;              /* dense: at least 1 */
   mrl_activation activation; /* activation */
   double value;              /* slope of a leaky rectifier; rate of a dropout, in [0, 1) */
+  size_t blocks;             /* dense: cuts inputs and units into equal parts; a part of the units
+                                sees its part of the inputs alone. 0 is 1 */
 } mrl_layer;
 
 typedef enum {
@@ -51,7 +53,7 @@ typedef struct {
   mrl_affine_kind affine;
   mrl_activation activation;
   double value;
-  size_t in, out;
+  size_t in, out, blocks;
   size_t a, c;      /* offsets of parameters: weights or scale; bias */
   size_t mean, var; /* offsets of running statistics */
   size_t sums;      /* offset of its 2 out sums over rows */

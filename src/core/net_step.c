@@ -319,7 +319,7 @@ static void finish_gradient(mrl_net_run *run, const mrl_batch *batch)
     if (stage->op == MRL_OP_DENSE) {
       for (size_t slot = 1; slot < slots; slot++) {
         mrl_add(run->gradient + stage->a, run->partial + (slot - 1) * n_params + stage->a,
-                stage->in * stage->out, run->isa);
+                stage->in / stage->blocks * stage->out, run->isa);
       }
     }
   }

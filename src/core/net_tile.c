@@ -54,6 +54,42 @@ static void undrop(const mrl_pass *pass, size_t s, size_t t, mrl_real *dx, const
   }
 }
 
+/* Where block b of a tensor or of the weights begins. */
+static size_t block_at(size_t width, size_t b, const mrl_stage *stage, size_t ld)
+{
+  return width / stage->blocks * b * ld;
+}
+
+static mrl_status dense_forward(mrl_real *z, const mrl_real *x, const mrl_real *w,
+                                const mrl_stage *stage, const mrl_shape *shape,
+                                mrl_net_thread *thread)
+{
+  const size_t in = stage->in / stage->blocks, out = stage->out / stage->blocks;
+  const mrl_shape part = {shape->rows, shape->ld, in, shape->isa};
+  for (size_t b = 0; b < stage->blocks; b++) {
+    MRL_TRY(mrl_dense_forward(z + block_at(stage->out, b, stage, shape->ld),
+                              x + block_at(stage->in, b, stage, shape->ld),
+                              w + block_at(stage->in, b, stage, out), &part, out, thread->scratch));
+  }
+  return MRL_OK;
+}
+
+static mrl_status dense_backward(mrl_real *dw, int accumulate, mrl_real *dx, const mrl_real *dz,
+                                 const mrl_real *x, const mrl_real *w, const mrl_stage *stage,
+                                 const mrl_shape *shape, mrl_net_thread *thread)
+{
+  const size_t in = stage->in / stage->blocks, out = stage->out / stage->blocks;
+  const mrl_shape part = {shape->rows, shape->ld, in, shape->isa};
+  for (size_t b = 0; b < stage->blocks; b++) {
+    const size_t of_x = block_at(stage->in, b, stage, shape->ld);
+    const size_t of_w = block_at(stage->in, b, stage, out);
+    MRL_TRY(mrl_dense_backward(dw + of_w, accumulate, dx ? dx + of_x : NULL,
+                               dz + block_at(stage->out, b, stage, shape->ld), x + of_x, w + of_w,
+                               &part, out, thread->scratch));
+  }
+  return MRL_OK;
+}
+
 static mrl_status forward_stage(const mrl_pass *pass, size_t s, size_t t, const mrl_tile *tile,
                                 mrl_net_thread *thread)
 {
@@ -64,7 +100,7 @@ static mrl_status forward_stage(const mrl_pass *pass, size_t s, size_t t, const 
   mrl_real *y = output_of(run, s, t);
   switch (stage->op) {
   case MRL_OP_DENSE:
-    return mrl_dense_forward(y, x, pass->params + stage->a, &shape, stage->out, thread->scratch);
+    return dense_forward(y, x, pass->params + stage->a, stage, &shape, thread);
   case MRL_OP_AFFINE:
     mrl_affine_forward(y, x, run->affine + s, &shape);
     return MRL_OK;
@@ -161,9 +197,9 @@ static mrl_status backward_stage(const mrl_pass *pass, size_t s, size_t t, size_
   *d = to;
   switch (stage->op) {
   case MRL_OP_DENSE:
-    return mrl_dense_backward(weights_gradient(run, slot, stage), !is_first,
-                              s > 0 || run->d_input ? to : NULL, from, input_of(run, s, t),
-                              pass->params + stage->a, &shape, stage->out, thread->scratch);
+    return dense_backward(weights_gradient(run, slot, stage), !is_first,
+                          s > 0 || run->d_input ? to : NULL, from, input_of(run, s, t),
+                          pass->params + stage->a, stage, &shape, thread);
   case MRL_OP_AFFINE:
     backward_affine(pass, s, t, slot, is_first, s == pass->stop ? output_of(run, s, t) : to, from,
                     &shape, thread);
@@ -257,8 +293,7 @@ static mrl_status evaluate_stage(const mrl_pass *pass, size_t s, mrl_real **x, c
   switch (stage->op) {
   case MRL_OP_DENSE:
     *x = from == thread->d[0] ? thread->d[1] : thread->d[0];
-    return mrl_dense_forward(*x, from, pass->params + stage->a, &shape, stage->out,
-                             thread->scratch);
+    return dense_forward(*x, from, pass->params + stage->a, stage, &shape, thread);
   case MRL_OP_AFFINE:
     mrl_affine_forward(from, from, run->affine + s, &shape);
     return MRL_OK;
