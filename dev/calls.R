@@ -71,11 +71,13 @@ calls <- alist(
     K_vec = 0:2, random_start = 1, seed = 1
   ),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
+  C_sim_burgess = sim_burgess2014(n = 12, type = "logistic", seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
   C_sim_demand = sim_demand(n = 12, seed = 1),
   C_sim_effect_modifier = sim_effect_modifier(n = 12, n_variants = 3, seed = 1),
   C_sim_nonlinear = sim_nonlinear(n = 12, n_variants = 3, seed = 1),
-  C_sim_summary = sim_summary(n_snps = 4, seed = 1)
+  C_sim_summary = sim_summary(n_snps = 4, seed = 1),
+  C_sim_tian = sim_tian2023(n = 12, scenario = "D", outcome = 4, seed = 1)
 )
 
 # Run the calls with the functions of `house`; says which entries were tried.

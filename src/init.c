@@ -15,18 +15,41 @@
 #entry, (DL_FUNC)(void (*)(void)) & (entry), ARITY(entry)                                      \
   }
 
-static const R_CallMethodDef entries[] = {
-    ENTRY(C_bed_decode),         ENTRY(C_bed_describe),       ENTRY(C_bed_encode),
-    ENTRY(C_density_mode),       ENTRY(C_eval_curve),         ENTRY(C_genotype_impute),
-    ENTRY(C_isa_name),           ENTRY(C_iv_context_predict), ENTRY(C_iv_context_slope),
-    ENTRY(C_iv_context_train),   ENTRY(C_iv_linear),          ENTRY(C_iv_neural_boot),
-    ENTRY(C_iv_neural_exposure), ENTRY(C_iv_neural_fit),      ENTRY(C_iv_neural_outcome),
-    ENTRY(C_lasso_fit),          ENTRY(C_lasso_folds),        ENTRY(C_meta_random),
-    ENTRY(C_meta_regression),    ENTRY(C_mr_detail),          ENTRY(C_mr_estimate),
-    ENTRY(C_mr_frame),           ENTRY(C_mr_presso),          ENTRY(C_mr_radial),
-    ENTRY(C_mvmr_diagnose),      ENTRY(C_mvmr_estimate),      ENTRY(C_rng_draw),
-    ENTRY(C_sim_contextual),     ENTRY(C_sim_demand),         ENTRY(C_sim_effect_modifier),
-    ENTRY(C_sim_nonlinear),      ENTRY(C_sim_summary),        {NULL, NULL, 0}};
+static const R_CallMethodDef entries[] = {ENTRY(C_bed_decode),
+                                          ENTRY(C_bed_describe),
+                                          ENTRY(C_bed_encode),
+                                          ENTRY(C_density_mode),
+                                          ENTRY(C_eval_curve),
+                                          ENTRY(C_genotype_impute),
+                                          ENTRY(C_isa_name),
+                                          ENTRY(C_iv_context_predict),
+                                          ENTRY(C_iv_context_slope),
+                                          ENTRY(C_iv_context_train),
+                                          ENTRY(C_iv_linear),
+                                          ENTRY(C_iv_neural_boot),
+                                          ENTRY(C_iv_neural_exposure),
+                                          ENTRY(C_iv_neural_fit),
+                                          ENTRY(C_iv_neural_outcome),
+                                          ENTRY(C_lasso_fit),
+                                          ENTRY(C_lasso_folds),
+                                          ENTRY(C_meta_random),
+                                          ENTRY(C_meta_regression),
+                                          ENTRY(C_mr_detail),
+                                          ENTRY(C_mr_estimate),
+                                          ENTRY(C_mr_frame),
+                                          ENTRY(C_mr_presso),
+                                          ENTRY(C_mr_radial),
+                                          ENTRY(C_mvmr_diagnose),
+                                          ENTRY(C_mvmr_estimate),
+                                          ENTRY(C_rng_draw),
+                                          ENTRY(C_sim_burgess),
+                                          ENTRY(C_sim_contextual),
+                                          ENTRY(C_sim_demand),
+                                          ENTRY(C_sim_effect_modifier),
+                                          ENTRY(C_sim_nonlinear),
+                                          ENTRY(C_sim_summary),
+                                          ENTRY(C_sim_tian),
+                                          {NULL, NULL, 0}};
 
 attribute_visible void R_init_mrlearn(DllInfo *dll)
 {

@@ -82,10 +82,12 @@ SEXP C_mr_radial(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mvmr_diagnose(SEXP effects);
 SEXP C_mvmr_estimate(SEXP effects, SEXP settings);
 SEXP C_rng_draw(SEXP settings);
+SEXP C_sim_burgess(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
 SEXP C_sim_demand(SEXP settings);
 SEXP C_sim_effect_modifier(SEXP settings);
 SEXP C_sim_nonlinear(SEXP settings);
 SEXP C_sim_summary(SEXP settings);
+SEXP C_sim_tian(SEXP settings);
 
 #endif

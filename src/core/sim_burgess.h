@@ -1,0 +1,34 @@
+/*
+ * Simulator of one variant and a skewed exposure: the design of Burgess, Davies & Thompson (2014),
+ * Epidemiology 25:877. For person i, all independent,
+ *
+ *   g ~ Binomial(2, maf), U ~ U(0, 1), v ~ Exp(1), e ~ N(0, 1),
+ *   X = .25 g + U + v,   Y = f(X) + rest,   rest = .8 U + e
+ *
+ * f is the caller's, and Y with it.
+ */
+#ifndef MRL_SIM_BURGESS_H
+#define MRL_SIM_BURGESS_H
+
+#include "status.h"
+
+#define MRL_BURGESS_GX .25
+#define MRL_BURGESS_UY .8
+
+typedef struct {
+  size_t n; /* people, at least 1 */
+  uint64_t seed;
+  double maf; /* 0 < maf < 1 */
+} mrl_sim_burgess_settings;
+
+/* All memory is the caller's: n doubles each. */
+typedef struct {
+  double *x, *rest;  /* exposure; outcome without the exposure's part */
+  double *g;         /* 0, 1, 2 */
+  double *u, *v, *e; /* confounder, noise of X, noise of Y */
+} mrl_sim_burgess;
+
+mrl_status mrl_sim_burgess_run(mrl_sim_burgess *out, const mrl_sim_burgess_settings *settings,
+                               const mrl_ctx *ctx);
+
+#endif

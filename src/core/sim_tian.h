@@ -1,0 +1,37 @@
+/*
+ * Simulator of strata's hard cases: the scenarios of Tian, Mason, Liu & Burgess (2023), PLoS Genet
+ * 19:e1010823, with one continuous instrument, as their package DRMR draws them. For person i, all
+ * independent, Z ~ N(0, .5^2), U1, U2, U3 ~ N(0, 1), and the exposure is
+ *
+ *   A  .5 Z + U2 + U1                                   linear and the same for everybody
+ *   B  .5 Z + (2 Z^3 + 2) 1(Z < -1) + U2 + U1           nonlinear in the instrument
+ *   C  -10 + (1.5 + .4 U2) (Z + 5) + U2 + U1            effects differ by the confounder
+ *   D  A rounded to whole numbers                       coarsened
+ *
+ * Y = h(X) + rest, rest = U2 + U3; h is the caller's, and Y with it. In D, h takes the rounded X.
+ */
+#ifndef MRL_SIM_TIAN_H
+#define MRL_SIM_TIAN_H
+
+#include "status.h"
+
+typedef enum { MRL_TIAN_A, MRL_TIAN_B, MRL_TIAN_C, MRL_TIAN_D, MRL_TIAN_N } mrl_tian_scenario;
+
+typedef struct {
+  size_t n; /* people, at least 1 */
+  uint64_t seed;
+  mrl_tian_scenario scenario;
+} mrl_sim_tian_settings;
+
+/* All memory is the caller's: n doubles each. */
+typedef struct {
+  double *x, *exact;    /* exposure; the same before rounding (x but in D) */
+  double *rest;         /* outcome without the exposure's part */
+  double *z;            /* instrument */
+  double *u1, *u2, *u3; /* noise of X, confounder, noise of Y */
+} mrl_sim_tian;
+
+mrl_status mrl_sim_tian_run(mrl_sim_tian *out, const mrl_sim_tian_settings *settings,
+                            const mrl_ctx *ctx);
+
+#endif

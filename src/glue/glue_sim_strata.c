@@ -1,0 +1,47 @@
+/* Simulators of nonlinear effects of an exposure with one instrument. */
+#include "glue.h"
+
+#include "../core/sim_burgess.h"
+#include "../core/sim_tian.h"
+
+SEXP C_sim_burgess(SEXP settings)
+{
+  static const char *const names[] = {"x", "rest", "g", "u", "v", "e"};
+  const mrl_sim_burgess_settings s = {
+      .n = (size_t)glue_item_int(settings, "n"),
+      .seed = glue_item_seed(settings),
+      .maf = glue_item_dbl(settings, "maf"),
+  };
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
+  SEXP value = PROTECT(glue_list(names, 6));
+  mrl_sim_burgess out;
+  double **const slots[] = {&out.x, &out.rest, &out.g, &out.u, &out.v, &out.e};
+  for (int i = 0; i < 6; i++) {
+    *slots[i] = glue_list_dbl(value, i, (R_xlen_t)s.n);
+  }
+  const mrl_status status = mrl_sim_burgess_run(&out, &s, &ctx);
+  SEXP result = glue_result(status, value);
+  UNPROTECT(1);
+  return result;
+}
+
+SEXP C_sim_tian(SEXP settings)
+{
+  static const char *const names[] = {"x", "exact", "rest", "z", "u1", "u2", "u3"};
+  const mrl_sim_tian_settings s = {
+      .n = (size_t)glue_item_int(settings, "n"),
+      .seed = glue_item_seed(settings),
+      .scenario = (mrl_tian_scenario)glue_item_int(settings, "scenario"),
+  };
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
+  SEXP value = PROTECT(glue_list(names, 7));
+  mrl_sim_tian out;
+  double **const slots[] = {&out.x, &out.exact, &out.rest, &out.z, &out.u1, &out.u2, &out.u3};
+  for (int i = 0; i < 7; i++) {
+    *slots[i] = glue_list_dbl(value, i, (R_xlen_t)s.n);
+  }
+  const mrl_status status = mrl_sim_tian_run(&out, &s, &ctx);
+  SEXP result = glue_result(status, value);
+  UNPROTECT(1);
+  return result;
+}
