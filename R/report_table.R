@@ -5,9 +5,9 @@
 #' What the results part of the STROBE-MR checklist asks for, from any result of the package: data,
 #' instruments and their strength, estimates with intervals, heterogeneity, pleiotropy, direction.
 #'
-#' @param x A result of [mr_estimate()], or a fit of an `iv_*()` function.
-#' @param dat For a result of [mr_estimate()]: the data that it is from, which instruments, their
-#'   strength and direction are computed from. Without it there are estimates only.
+#' @param x A result of [mr_estimate()] or [mv_estimate()], or a fit of an `iv_*()` function.
+#' @param dat For summary data: the data that `x` is from, which instruments, their strength and
+#'   (of one exposure) direction are computed from. Without it there are estimates only.
 #' @param conf_level Level of the intervals of an `iv_*()` fit; those of `x` are used as they are.
 #' @param digits Significant digits of the numbers in `text`.
 #' @param ... Nothing else may be given.
@@ -20,6 +20,7 @@
 #' @examples
 #' ldl <- subset(lipid_chd, exposure == "LDL")
 #' report_table(mr_estimate(ldl, c("mr_ivw", "MR Egger", "Weighted median"), seed = 1), ldl)
+#' report_table(mv_estimate(lipid_chd, "mv_ivw"), lipid_chd)
 #' sim <- sim_contextual(n = 500, L = 3, seed = 1)
 #' report_table(iv_2sls(Y ~ X | G0 + G1 + G2, data = sim))
 #' @export
@@ -29,7 +30,7 @@ report_table <- function(x, ...) {
 
 #' @export
 report_table.default <- function(x, ...) {
-  stop_argument("x", "must be a result of mr_estimate() or a fit of an iv_*() function",
+  stop_argument("x", "must be a result of mr_estimate(), of mv_estimate() or a fit of an iv_*() function",
     describe(x))
 }
 
@@ -40,6 +41,9 @@ report_table.data.frame <- function(x, dat = NULL, digits = 3, ...) {
   check_mr_columns(x, c("id.exposure", "id.outcome", "exposure", "outcome", "method", "nsnp", "b",
     "se", "pval", "ci_low", "ci_high"), "x")
   digits <- check_count(digits, max = 15)
+  if (is_multivariable(x)) {
+    return(report_multivariable(x, dat, digits))
+  }
   known <- if (!is.null(dat)) mr_diagnose(dat)
   key <- function(d) paste(d$id.exposure, d$id.outcome, sep = "\r")
   pairs <- unique(key(x))
@@ -103,9 +107,10 @@ report_rows <- function(analysis, digits) {
   number <- function(x) format(x, digits = digits)
   function(section, item, method = NA_character_, value = NA, low = NA, high = NA, statistic = NA,
            df = NA, p = NA) {
+    interval <- if (!is.na(low) || !is.na(high)) paste0("(", number(low), " to ", number(high), ")")
+    point <- paste(c(if (!is.na(value)) number(value), interval), collapse = " ")
     text <- c(
-      if (!is.na(value)) number(value),
-      if (!is.na(low) || !is.na(high)) paste0("(", number(low), " to ", number(high), ")"),
+      if (nzchar(point)) point,
       if (!is.na(statistic)) {
         paste0("statistic ", number(statistic), if (!is.na(df)) paste0(" on ", number(df), " df"))
       },
@@ -192,11 +197,12 @@ print.report_table <- function(x, ...) {
   for (analysis in unique(x$analysis)) {
     cat(analysis, "\n", sep = "")
     here <- x[x$analysis == analysis, ]
+    here$item <- ifelse(is.na(here$method), here$item, paste0(here$item, ", ", here$method))
+    here$item <- format(here$item)
     for (section in unique(here$section)) {
       cat("  ", section, "\n", sep = "")
       rows <- here[here$section == section, ]
-      item <- ifelse(is.na(rows$method), rows$item, paste0(rows$item, ", ", rows$method))
-      cat(paste0("    ", format(item, width = 46), "  ", rows$text, "\n"), sep = "")
+      cat(paste0("    ", rows$item, "  ", rows$text, "\n"), sep = "")
     }
   }
   invisible(x)

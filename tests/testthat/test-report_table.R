@@ -78,3 +78,21 @@ test_that("messages and print", {
     report_table(estimates)[c("item", "value")]
   })
 })
+
+test_that("several exposures at once", {
+  estimates <- mv_estimate(lipid_chd, c("mv_ivw", "mv_egger", "mv_lasso"))
+  known <- mv_diagnose(lipid_chd)
+  report <- report_table(estimates, lipid_chd)
+  expect_identical(unique(report$analysis), "LDL, HDL, triglycerides on CHD")
+  effects <- report[startsWith(report$item, "Direct effect"), ]
+  expect_identical(effects$value, estimates$b)
+  expect_identical(effects$conf.high, estimates$ci_high)
+  expect_identical(item(report, "Conditional F, HDL")$value, known$F_conditional[2])
+  expect_identical(item(report, "Least Q")$statistic, known$Q_least[1])
+  expect_identical(item(report, "Q", "Multivariable IVW")$statistic, estimates$Q[1])
+  expect_identical(nrow(item(report, "Intercept")), 1L)
+  expect_setequal(report_table(estimates)$section, c("Estimates", "Heterogeneity", "Pleiotropy"))
+  expect_output(print(report), "Direct effect of LDL, Multivariable IVW")
+  expect_error(report_table(estimates, subset(lipid_chd, exposure != "HDL")), "HDL",
+    class = "mrlearn_error_data")
+})
