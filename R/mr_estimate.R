@@ -152,7 +152,7 @@ mr_methods <- function() {
 #'
 #' The robust methods shift these limits and do not remove them. MR-LASSO, MR-PRESSO and MR-cML
 #' (BIC) hold 76 to 90 % under balanced pleiotropy, as if the choice of variants had been known
-#' before; perturbed data (`mr_cML_DP`) repair that, 91 to 94 %. Under directional pleiotropy of
+#' before; perturbed data (`mr_cML`) repair that, 91 to 94 %. Under directional pleiotropy of
 #' 30 % all but MR Egger, GRIP and the modes lose it (cML 19 to 47 %, contamination mixture 44 %);
 #' where InSIDE is violated by 30 % cML-DP and the contamination mixture come next to the modes (58
 #' and 71 %, IVW 0 %). The contamination mixture leans away from zero and holds but 80 % of the
