@@ -30,7 +30,7 @@ list_truth <- function(trial) {
   }
   rbind(
     cells("slopes", 20000, shapes, 0.2, seeds(10, 2)),
-    if (has_grf) cells("forest", 20000, shapes, 0.2, seeds(5, 1)),
+    if (has_grf) cells("forest", 20000, shapes, 0.2, seeds(3, 1)),
     cells("coverage", 5000, shapes, 0.2, seeds(200, 3)),
     cells("coverage", 5000, "constant", 0, seeds(200, 3)),
     cells("test", 5000, "constant", 0, seeds(500, 3), main = c(TRUE, FALSE)),
