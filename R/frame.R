@@ -238,7 +238,11 @@ cluster_ids <- function(cluster) {
 }
 
 cluster_label <- function(call) {
-  if (is.null(call$cluster)) NULL else sub("^~", "", deparse1(call$cluster))
+  if (is.null(call$cluster)) {
+    return(NULL)
+  }
+  label <- sub("^~", "", deparse1(call$cluster))
+  if (grepl("^\\.\\.[0-9]+$", label)) "cluster" else label # came through a wrapper's dots
 }
 
 # The variables behind the regressors, as they came: rows to predict from are made of these.
