@@ -97,7 +97,7 @@ warn_stages <- function(value) {
   labels <- if (length(value$first) == 1L) {
     "first stage"
   } else {
-    paste("first stage of fold", seq_along(value$first))
+    paste("first stage of fold", seq_along(value$first), recycle0 = TRUE)
   }
   stages <- c(stats::setNames(value$first, labels), list(`outcome network` = value$second))
   for (name in names(stages)) {
