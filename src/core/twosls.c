@@ -279,13 +279,8 @@ static mrl_status covariance(mrl_iv_work *work, const mrl_iv_state *state,
   return MRL_OK;
 }
 
-/*
- * Back to the units of the data. Column j had (x - shift) * scale, the response likewise, so that
- * b_j = theta_j scale_j / scale_y, and the constant takes up the shifts. v (k, k), where not NULL,
- * is transformed in place in the same way. to_shift, to_scale: (k) of the regressors.
- */
-static void unscale(double *b, double *v, const double *theta, size_t k, int intercept,
-                    const double *shift, const double *scale, double shift_y, double scale_y)
+void mrl_unscale(double *b, double *v, const double *theta, size_t k, int intercept,
+                 const double *shift, const double *scale, double shift_y, double scale_y)
 {
   for (size_t j = 0; j < k; j++) {
     b[j] = theta[j] * scale[j] / scale_y;
@@ -317,8 +312,8 @@ static void write_structural(mrl_iv_fit *fit, mrl_iv_work *work, int intercept)
 {
   const mrl_lsq *lsq = &work->lsq;
   const size_t kw = lsq->kw, kx = lsq->kx, k = kw + kx, k_out = lsq->k_full + kx, y = lsq->p - 1;
-  unscale(work->step, work->vcov, work->theta, k, intercept, work->d_shift, work->d_scale,
-          lsq->shift[y], lsq->scale[y]);
+  mrl_unscale(work->step, work->vcov, work->theta, k, intercept, work->d_shift, work->d_scale,
+              lsq->shift[y], lsq->scale[y]);
   for (size_t i = 0; i < k_out * k_out; i++) {
     fit->vcov[i] = NAN;
   }
@@ -371,8 +366,8 @@ static mrl_status write_first_stage(mrl_iv_fit *fit, mrl_iv_work *work, int robu
   }
   for (size_t j = 0; j < lsq->kx; j++) {
     MRL_TRY(first_covariance(work, robust, j));
-    unscale(work->q, work->first_vcov, work->pi + j * kc, kc, intercept, lsq->c_shift, lsq->c_scale,
-            lsq->shift[c + j], lsq->scale[c + j]);
+    mrl_unscale(work->q, work->first_vcov, work->pi + j * kc, kc, intercept, lsq->c_shift,
+                lsq->c_scale, lsq->shift[c + j], lsq->scale[c + j]);
     for (size_t i = 0; i < kc; i++) {
       fit->first_coef[lsq->keep[i] + j * c] = work->q[i];
       fit->first_se[lsq->keep[i] + j * c] = sqrt(work->first_vcov[i + i * kc]);
