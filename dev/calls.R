@@ -20,6 +20,7 @@ calls <- alist(
   C_bed_decode = as.matrix(toy_bed[3:9, 2:1], impute = TRUE),
   C_bed_describe = bed_stats(toy_bed),
   C_bed_encode = write_bed(toy$z, tempfile()),
+  C_conformal_calibrate = conformal(function(d) d$x, toy, outcome = "y", conf_level = 0.8),
   C_density_mode = density_mode(c(1, 2, 4), c(0.2, 0.5, 0.3), bw = 0.5, exact = TRUE),
   C_eval_curve = evaluate(
     data.frame(x = 1:3, estimate = c(1, 2, 4), conf.low = 0, conf.high = 5), function(x) x,
@@ -70,6 +71,15 @@ calls <- alist(
   C_mvmr_estimate = mv_estimate(lipid_chd, mv_methods()$name, n = 1000, n_boot = 3, num_pert = 2,
     K_vec = 0:2, random_start = 1, seed = 1
   ),
+  C_quantreg_fit = suppressWarnings(quantile_regression(y ~ x, toy, tau = c(0.2, 0.8),
+    control = nn_control(hidden = 2, epochs = 2), seed = 1
+  )),
+  C_quantreg_predict = predict(suppressWarnings(quantile_regression(y ~ x + w, toy,
+    simultaneous = TRUE, control = nn_control(hidden = 2, epochs = 2), seed = 1
+  ))),
+  C_riesz_solve = suppressWarnings(orthogonal(iv_2sls(y ~ x + w | z + w, toy), folds = 2,
+    degree = 1, seed = 1, data = toy
+  )),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
   C_sim_burgess = sim_burgess2014(n = 12, type = "logistic", seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
