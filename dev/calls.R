@@ -87,7 +87,10 @@ calls <- alist(
   C_sim_effect_modifier = sim_effect_modifier(n = 12, n_variants = 3, seed = 1),
   C_sim_nonlinear = sim_nonlinear(n = 12, n_variants = 3, seed = 1),
   C_sim_summary = sim_summary(n_snps = 4, seed = 1),
-  C_sim_tian = sim_tian2023(n = 12, scenario = "D", outcome = 4, seed = 1)
+  C_sim_tian = sim_tian2023(n = 12, scenario = "D", outcome = 4, seed = 1),
+  C_strata_effects = suppressWarnings(iv_doubly_ranked(I(y > 0) + 0 ~ x + w | z + w, toy,
+    family = "binomial", n_strata = 2, n_repeats = 2, leave_out = 1, cluster = ~family, seed = 1
+  ))
 )
 
 # Run the calls with the functions of `house`; says which entries were tried.

@@ -53,6 +53,7 @@ static const R_CallMethodDef entries[] = {ENTRY(C_bed_decode),
                                           ENTRY(C_sim_nonlinear),
                                           ENTRY(C_sim_summary),
                                           ENTRY(C_sim_tian),
+                                          ENTRY(C_strata_effects),
                                           {NULL, NULL, 0}};
 
 attribute_visible void R_init_mrlearn(DllInfo *dll)

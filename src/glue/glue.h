@@ -93,5 +93,6 @@ SEXP C_sim_effect_modifier(SEXP settings);
 SEXP C_sim_nonlinear(SEXP settings);
 SEXP C_sim_summary(SEXP settings);
 SEXP C_sim_tian(SEXP settings);
+SEXP C_strata_effects(SEXP data, SEXP settings);
 
 #endif
