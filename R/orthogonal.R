@@ -73,7 +73,7 @@
 #' orthogonal(fit, "ate", from = 0, to = 1, folds = 2, seed = 1)
 #' @export
 orthogonal <- function(fit, estimand = c("average_derivative", "ate"), from = NULL, to = NULL,
-                       data = NULL, folds = 5, degree = 3, ridge = NULL, conf_level = 0.95,
+                       data = NULL, folds = 3, degree = 3, ridge = NULL, conf_level = 0.95,
                        seed = NULL, n_threads = mrl_threads()) {
   estimand <- check_choice(estimand, c("average_derivative", "ate"))
   check_conf_level(conf_level)
