@@ -1,0 +1,52 @@
+/* The files of sequence networks in double, as net_double.h has those of the others: included
+ * before anything else by a test that then includes the .c files. */
+#ifndef SEQ_DOUBLE_H
+#define SEQ_DOUBLE_H
+
+#define mrl_conv_carve mrl_conv_carve_double
+#define mrl_conv_pack mrl_conv_pack_double
+#define mrl_conv_product mrl_conv_product_double
+#define mrl_conv_spreads mrl_conv_spreads_double
+#define mrl_conv_turn mrl_conv_turn_double
+#define mrl_conv_spread mrl_conv_spread_double
+#define mrl_alphabet_make mrl_alphabet_make_double
+#define mrl_seq_encode mrl_seq_encode_double
+#define mrl_seq_pack mrl_seq_pack_double
+#define mrl_seq_unpack mrl_seq_unpack_double
+#define mrl_seq_reverse_complement mrl_seq_reverse_complement_double
+#define mrl_seq_one_hot mrl_seq_one_hot_double
+#define mrl_seq_point mrl_seq_point_double
+#define mrl_seq_change mrl_seq_change_double
+#define mrl_seq_change_linear mrl_seq_change_linear_double
+#define mrl_seq_clear_outside mrl_seq_clear_outside_double
+#define mrl_seq_add mrl_seq_add_double
+#define mrl_seq_scale mrl_seq_scale_double
+#define mrl_seq_subtract mrl_seq_subtract_double
+#define mrl_seq_larger mrl_seq_larger_double
+#define mrl_seq_larger_sum mrl_seq_larger_sum_double
+#define mrl_seq_add_exp mrl_seq_add_exp_double
+#define mrl_seq_add_exp_sum mrl_seq_add_exp_sum_double
+#define mrl_seqnet_carve mrl_seqnet_carve_double
+#define mrl_seqnet_load mrl_seqnet_load_double
+#define mrl_seq_plan_steps mrl_seq_plan_steps_double
+#define mrl_seq_plan_carve mrl_seq_plan_carve_double
+#define mrl_seq_plan_fold mrl_seq_plan_fold_double
+#define mrl_seq_state_carve mrl_seq_state_carve_double
+#define mrl_seq_forward mrl_seq_forward_double
+#define mrl_seq_outputs mrl_seq_outputs_double
+#define mrl_seq_products mrl_seq_products_double
+#define mrl_seq_taps mrl_seq_taps_double
+#define mrl_seq_window mrl_seq_window_double
+#define mrl_seq_predict_scratch mrl_seq_predict_scratch_double
+#define mrl_seq_predict mrl_seq_predict_double
+#define mrl_ism_carve mrl_ism_carve_double
+#define mrl_ism_fold mrl_ism_fold_double
+#define mrl_ism_scratch mrl_ism_scratch_double
+#define mrl_ism_run mrl_ism_run_double
+#define mrl_ism_thread_carve mrl_ism_thread_carve_double
+#define mrl_ism_refer mrl_ism_refer_double
+#define mrl_ism_pass mrl_ism_pass_double
+
+#include "net_double.h"
+
+#endif
