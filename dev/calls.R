@@ -21,6 +21,12 @@ calls <- alist(
   C_bed_describe = bed_stats(toy_bed),
   C_bed_encode = write_bed(toy$z, tempfile()),
   C_conformal_calibrate = conformal(function(d) d$x, toy, outcome = "y", conf_level = 0.8),
+  C_control_function_basis = effect_curve(
+    suppressWarnings(iv_control_function(y ~ x + w | z + w, toy)), x = 0:1
+  ),
+  C_control_function_fit = suppressWarnings(iv_control_function(I(1 * (y > 1)) ~ x | z, toy,
+    family = "binomial", n_boot = 10, cluster = ~family, seed = 1
+  )),
   C_density_mode = density_mode(c(1, 2, 4), c(0.2, 0.5, 0.3), bw = 0.5, exact = TRUE),
   C_eval_curve = evaluate(
     data.frame(x = 1:3, estimate = c(1, 2, 4), conf.low = 0, conf.high = 5), function(x) x,
@@ -55,6 +61,7 @@ calls <- alist(
   ), toy$x, NULL, NULL, "slope"),
   C_lasso_fit = lasso_fit(toy$x, toy$z + 0, foldid = rep(1:3, 8), nlambda = 5L),
   C_lasso_folds = lasso_folds(7L, 3L, seed = 1),
+  C_logit_fit = logit_core(rep(0:1, 12), cbind(toy$w)),
   C_meta_random = meta_random(c(1, 2, 4, 3), c(1, 1, 2, 1), group = c(1, 1, 1, 2)),
   C_meta_regression = meta_regression(c(1, 2, 4, 3), c(1, 1, 2, 1), 1:4),
   C_mr_detail = mr_valid(lipid_chd[1:6, ], c("mr_cML", "mr_lasso", "mr_conmix"),

@@ -58,6 +58,9 @@ SEXP C_bed_decode(SEXP source, SEXP settings);
 SEXP C_bed_describe(SEXP source, SEXP settings);
 SEXP C_bed_encode(SEXP genotypes);
 SEXP C_conformal_calibrate(SEXP y, SEXP low, SEXP high, SEXP scale, SEXP settings);
+SEXP C_control_function_basis(SEXP x, SEXP basis);
+SEXP C_control_function_fit(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster,
+                            SEXP settings);
 SEXP C_density_mode(SEXP x, SEXP weight, SEXP settings);
 SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
@@ -73,6 +76,7 @@ SEXP C_iv_neural_fit(SEXP data, SEXP settings, SEXP state);
 SEXP C_iv_neural_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
 SEXP C_lasso_folds(SEXP settings);
+SEXP C_logit_fit(SEXP y, SEXP x, SEXP weights, SEXP offset, SEXP settings);
 SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SEXP settings);
 SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
 SEXP C_mr_detail(SEXP effects, SEXP start, SEXP settings);
