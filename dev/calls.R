@@ -17,6 +17,8 @@ toy_missing$z[2, 1] <- NA
 toy_bed <- bed(write_bed(toy_missing$z, tempfile()))
 
 calls <- alist(
+  C_assoc_bed = suppressMessages(snp_associations(toy_bed, toy, c("x", "y"), covariates = ~w)),
+  C_assoc_matrix = snp_associations(toy$z, toy, "x", covariates = ~w, cluster = "family"),
   C_bed_decode = as.matrix(toy_bed[3:9, 2:1], impute = TRUE),
   C_bed_describe = bed_stats(toy_bed),
   C_bed_encode = write_bed(toy$z, tempfile()),

@@ -15,7 +15,9 @@
 #entry, (DL_FUNC)(void (*)(void)) & (entry), ARITY(entry)                                      \
   }
 
-static const R_CallMethodDef entries[] = {ENTRY(C_bed_decode),
+static const R_CallMethodDef entries[] = {ENTRY(C_assoc_bed),
+                                          ENTRY(C_assoc_matrix),
+                                          ENTRY(C_bed_decode),
                                           ENTRY(C_bed_describe),
                                           ENTRY(C_bed_encode),
                                           ENTRY(C_conformal_calibrate),

@@ -54,6 +54,8 @@ double *glue_list_matrix(SEXP list, int i, size_t nrow, size_t ncol);
 int *glue_list_int(SEXP list, int i, R_xlen_t n);
 
 /* Entries: C_<topic>_<verb>, the same word in R. */
+SEXP C_assoc_bed(SEXP source, SEXP data, SEXP settings);
+SEXP C_assoc_matrix(SEXP genotypes, SEXP data, SEXP settings);
 SEXP C_bed_decode(SEXP source, SEXP settings);
 SEXP C_bed_describe(SEXP source, SEXP settings);
 SEXP C_bed_encode(SEXP genotypes);
