@@ -107,11 +107,14 @@ fit_linear <- function(frame, vcov, estimator, class, call, model = TRUE,
 
 # Least squares of y on the columns of x and w, or with instruments z two-stage least squares: the
 # core's status and value. x, w and z are columns: a matrix, or a list of vectors and matrices.
+# moments: of streamed instruments or of shards (see crossprod_moments()), instead of z.
 linear_core <- function(y, x, w = NULL, z = NULL, weights = NULL, cluster = NULL, n_cluster = 0L,
-                        vcov = "iid", intercept = TRUE, z_keep = NULL, n_threads = 1L) {
+                        vcov = "iid", intercept = TRUE, z_keep = NULL, n_threads = 1L,
+                        moments = NULL) {
   settings <- list(
-    vcov = vcov, n_cluster = n_cluster, ols = is.null(z), intercept = intercept, z_keep = z_keep,
-    n_threads = n_threads, isa = isa_setting()
+    vcov = vcov, n_cluster = n_cluster, ols = is.null(z) && is.null(moments),
+    intercept = intercept, z_keep = z_keep, moments = moments, n_threads = n_threads,
+    isa = isa_setting()
   )
   .Call(C_iv_linear, y, x, w, z, weights, cluster, settings)
 }

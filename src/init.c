@@ -17,9 +17,12 @@
 
 static const R_CallMethodDef entries[] = {ENTRY(C_assoc_bed),
                                           ENTRY(C_assoc_matrix),
+                                          ENTRY(C_bed_centre),
                                           ENTRY(C_bed_decode),
                                           ENTRY(C_bed_describe),
                                           ENTRY(C_bed_encode),
+                                          ENTRY(C_bed_multiply),
+                                          ENTRY(C_bed_sums),
                                           ENTRY(C_conformal_calibrate),
                                           ENTRY(C_control_function_basis),
                                           ENTRY(C_control_function_fit),

@@ -145,6 +145,17 @@ void mrl_bed_matrix(double *g, const uint8_t *packed, size_t stride, const uint3
   }
 }
 
+void mrl_bed_rows(double *g, size_t ld, const uint8_t *packed, size_t stride, const uint32_t *rows,
+                  size_t n, size_t m, const double *fill, const mrl_ctx *ctx)
+{
+  (void)ctx; /* where there is no OpenMP */
+#pragma omp parallel for num_threads(mrl_threads_for(ctx, n *m)) schedule(static)
+  for (size_t j = 0; j < m; j++) {
+    const double value[MRL_BED_N_CODES] = {2, fill[j], 1, 0};
+    mrl_bed_decode(g + j * ld, packed + j * stride, rows, n, value);
+  }
+}
+
 void mrl_bed_describe(double *count, double *hwe, const uint8_t *packed, size_t stride,
                       const uint32_t *rows, size_t n, size_t m, const mrl_ctx *ctx)
 {

@@ -46,6 +46,10 @@ double mrl_bed_hwe(const double *count);
 void mrl_bed_matrix(double *g, const uint8_t *packed, size_t stride, const uint32_t *rows, size_t n,
                     size_t m, int impute, const mrl_ctx *ctx);
 
+/* g (n, m; ld) = the same, missing ones as fill (m). Does not poll. */
+void mrl_bed_rows(double *g, size_t ld, const uint8_t *packed, size_t stride, const uint32_t *rows,
+                  size_t n, size_t m, const double *fill, const mrl_ctx *ctx);
+
 /* count (4, m), hwe (m) or NULL: of m variants. */
 void mrl_bed_describe(double *count, double *hwe, const uint8_t *packed, size_t stride,
                       const uint32_t *rows, size_t n, size_t m, const mrl_ctx *ctx);

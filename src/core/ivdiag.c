@@ -47,13 +47,32 @@ double mrl_robust_factor(const mrl_iv_state *state, size_t columns)
   return state->small_sample ? n / (n - (double)columns) : 1;
 }
 
+/* What a block of rows adds to the meat of `error`. */
+typedef struct {
+  double *meat;
+  const mrl_iv_state *state;
+  const double *error;
+  mrl_meat_work *work;
+} meat_job;
+
+static mrl_status add_meat(void *data, const mrl_columns *c, size_t first, const mrl_ctx *ctx)
+{
+  const meat_job *job = (const meat_job *)data;
+  const mrl_iv_state *state = job->state;
+  return mrl_meat_add(job->meat, c, job->error + first,
+                      state->weights ? state->weights + first : NULL,
+                      state->cluster ? state->cluster + first : NULL, state->n_cluster, first > 0,
+                      job->work, state->isa, ctx);
+}
+
 mrl_status mrl_rotated_meat(double *rotated, const mrl_iv_state *state, const double *error,
                             size_t columns, mrl_meat_work *work, const mrl_ctx *ctx)
 {
   const mrl_lsq *lsq = state->lsq;
   const size_t kc = lsq->kc;
-  MRL_TRY(mrl_meat(rotated, &lsq->c, error, state->weights, state->cluster, state->n_cluster, work,
-                   state->isa, ctx));
+  meat_job job = {rotated, state, error, work};
+  MRL_TRY(mrl_lsq_each_block(state->lsq, add_meat, &job, ctx));
+  MRL_TRY(mrl_meat_end(rotated, kc, state->n_cluster, work, state->isa, ctx));
   MRL_TRY(mrl_triangular_solve(rotated, lsq->rc, kc, kc, 1));
   mrl_transpose_square(rotated, kc);
   MRL_TRY(mrl_triangular_solve(rotated, lsq->rc, kc, kc, 1));
@@ -229,10 +248,10 @@ static mrl_status overidentification(mrl_iv_diagnostics *out, const mrl_iv_state
     return MRL_OK;
   }
   if (!state->robust) {
-    double distance = NAN, rss = 0;
+    double distance = NAN, rss = state->u ? 0 : mrl_lsq_rss(lsq, state->beta);
     MRL_TRY(mrl_gmm_distance(&distance, work->d, inst_coord(lsq, kx), inst_coord(lsq, 0), lsq->kc,
                              NULL, l, kx, work->gmm));
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; state->u && i < n; i++) {
       rss += (state->weights ? state->weights[i] : 1) * state->u[i] * state->u[i];
     }
     test->statistic = (double)n * distance / rss;

@@ -29,7 +29,7 @@ typedef struct {
   const mrl_lsq *lsq;
   const double *beta;    /* (kx) the exposures' coefficients */
   const double *bread;   /* (k, k) inverse of [W, X_hat]'[W, X_hat], k = kw + kx */
-  const double *u;       /* (n) residuals */
+  const double *u;       /* (n) residuals; NULL where there are no rows */
   const double *v;       /* (n, kx) first-stage residuals; robust only */
   const double *x_hat;   /* (n, kx) robust only */
   const double *weights; /* (n) or NULL */

@@ -10,6 +10,12 @@ enum { REGION = 1 << 24, BLOCK = 2048 };
 
 void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena)
 {
+  mrl_lsq_carve_moments(lsq, data, NULL, arena);
+}
+
+void mrl_lsq_carve_moments(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_moments *moments,
+                           mrl_arena *arena)
+{
   lsq->n = data->n;
   lsq->kx = data->n_endog;
   lsq->n_inst_full = data->n_inst;
@@ -19,8 +25,9 @@ void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena)
   lsq->col = MRL_TAKE(arena, const double *, p);
   lsq->shift = MRL_TAKE(arena, double, p);
   lsq->scale = MRL_TAKE(arena, double, p);
-  lsq->root = data->weights ? MRL_TAKE(arena, double, data->n) : NULL;
-  lsq->ones = data->intercept ? MRL_TAKE(arena, double, data->n) : NULL;
+  const size_t n_rows = moments && !data->col ? 0 : data->n;
+  lsq->root = data->weights ? MRL_TAKE(arena, double, n_rows) : NULL;
+  lsq->ones = data->intercept ? MRL_TAKE(arena, double, n_rows) : NULL;
   lsq->c_col = MRL_TAKE(arena, const double *, c_full);
   lsq->c_shift = MRL_TAKE(arena, double, c_full);
   lsq->c_scale = MRL_TAKE(arena, double, c_full);
@@ -30,13 +37,16 @@ void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena)
   lsq->rcx = MRL_TAKE(arena, double, c_full *(lsq->kx + 1));
   lsq->rxx = MRL_TAKE(arena, double, (lsq->kx + 1) * (lsq->kx + 1));
   lsq->endog_share = MRL_TAKE(arena, double, lsq->kx);
-  const size_t square = p * p, rows = data->n < MRL_LSQ_BLOCK ? data->n : MRL_LSQ_BLOCK;
+  const size_t square = p * p, rows = n_rows < MRL_LSQ_BLOCK ? n_rows : MRL_LSQ_BLOCK;
   lsq->gram = MRL_TAKE(arena, double, square);
   lsq->again = MRL_TAKE(arena, double, square);
   lsq->block = MRL_TAKE(arena, double, rows *p + 2 * square); /* rows, or two factors */
   lsq->block_col = MRL_TAKE(arena, const double *, p);
   lsq->block_zero = MRL_TAKE(arena, double, p);
   lsq->block_one = MRL_TAKE(arena, double, p);
+  const mrl_stream *stream = lsq->stream = moments ? moments->stream : NULL;
+  const size_t streamed = stream ? stream->block : 0;
+  lsq->streamed = (double *)mrl_take(arena, data->n_inst, streamed * sizeof(double));
 }
 
 /* Weighted mean and mean square about it (about 0 without centring), in one pass about the first
@@ -83,11 +93,12 @@ static mrl_status standardise(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_
   return MRL_OK;
 }
 
-static mrl_status lay_columns(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_ctx *ctx)
+/* Where the columns are, if they are in memory; a constant of our own, and roots of weights. */
+static void point_to_columns(mrl_lsq *lsq, const mrl_lsq_data *data)
 {
   size_t j = 0;
   if (data->intercept) {
-    for (size_t i = 0; i < lsq->n; i++) {
+    for (size_t i = 0; data->col && i < lsq->n; i++) {
       lsq->ones[i] = 1;
     }
     lsq->shift[j] = 0;
@@ -95,11 +106,16 @@ static mrl_status lay_columns(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_
     lsq->col[j++] = lsq->ones;
   }
   for (size_t i = 0; j < lsq->p; i++, j++) {
-    lsq->col[j] = data->col[i];
+    lsq->col[j] = data->col ? data->col[i] : NULL;
   }
-  for (size_t i = 0; data->weights && i < lsq->n; i++) {
+  for (size_t i = 0; data->col && data->weights && i < lsq->n; i++) {
     lsq->root[i] = sqrt(data->weights[i]);
   }
+}
+
+static mrl_status lay_columns(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_ctx *ctx)
+{
+  point_to_columns(lsq, data);
   MRL_TRY(standardise(lsq, data, ctx));
   const mrl_columns all = {lsq->col, lsq->shift, lsq->scale, lsq->root, lsq->n, lsq->p};
   lsq->all = all;
@@ -274,23 +290,104 @@ static void factor_rest(mrl_lsq *lsq)
   }
 }
 
-mrl_status mrl_lsq_factor(mrl_lsq *lsq, const mrl_lsq_data *data, void *scratch, mrl_isa isa,
-                          const mrl_ctx *ctx)
+/* Scales and crossproducts by moments, as the columns would have them. */
+static mrl_status take_moments(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_moments *moments)
 {
-  MRL_TRY(lay_columns(lsq, data, ctx));
-  MRL_TRY(mrl_gram(lsq->gram, &lsq->all, 0, lsq->n, 0, scratch, isa, ctx));
+  const size_t p = lsq->p, q = p - 1;
+  if (!data->intercept) {
+    return MRL_BAD_ARGUMENT;
+  }
+  point_to_columns(lsq, data);
+  for (size_t j = 0; j < q; j++) {
+    const double square = moments->gram[j * (q + 1)] / moments->total, mean = moments->mean[j];
+    /* A constant column leaves rounding errors of its mean, not of its spread. */
+    const int varies = square > 1e-26 * mean * mean;
+    lsq->shift[1 + j] = mean;
+    lsq->scale[1 + j] = varies ? 1 / sqrt(square) : isfinite(square) ? 1 : NAN;
+    for (size_t i = 0; i <= j; i++) {
+      const double product = moments->gram[i + j * q] * lsq->scale[1 + i] * lsq->scale[1 + j];
+      lsq->gram[1 + i + (1 + j) * p] = lsq->gram[1 + j + (1 + i) * p] = varies ? product : 0;
+    }
+    lsq->gram[1 + j] = lsq->gram[(1 + j) * p] = 0;
+  }
+  lsq->gram[0] = moments->total;
+  return MRL_OK;
+}
+
+/* The factor of C and the coordinates of the others. */
+static mrl_status factor_gram(mrl_lsq *lsq)
+{
   for (size_t i = 0; i < lsq->p * lsq->p; i++) {
     if (!isfinite(lsq->gram[i])) {
       return MRL_NOT_FINITE;
     }
   }
   MRL_TRY(factor_c(lsq));
-  MRL_TRY(coordinates(lsq));
+  return coordinates(lsq);
+}
+
+mrl_status mrl_lsq_factor(mrl_lsq *lsq, const mrl_lsq_data *data, void *scratch, mrl_isa isa,
+                          const mrl_ctx *ctx)
+{
+  MRL_TRY(lay_columns(lsq, data, ctx));
+  MRL_TRY(mrl_gram(lsq->gram, &lsq->all, 0, lsq->n, 0, scratch, isa, ctx));
+  MRL_TRY(factor_gram(lsq));
   if (least_share(lsq) < MRL_LSQ_SECOND_PASS) {
     MRL_TRY(factor_again(lsq, scratch, isa, ctx));
   }
   factor_rest(lsq);
   return MRL_OK;
+}
+
+mrl_status mrl_lsq_factor_moments(mrl_lsq *lsq, const mrl_lsq_data *data,
+                                  const mrl_moments *moments)
+{
+  MRL_TRY(take_moments(lsq, data, moments));
+  MRL_TRY(factor_gram(lsq));
+  factor_rest(lsq);
+  return MRL_OK;
+}
+
+mrl_status mrl_lsq_each_block(const mrl_lsq *lsq, mrl_lsq_job job, void *data, const mrl_ctx *ctx)
+{
+  const mrl_stream *stream = lsq->stream;
+  if (!stream) {
+    return job(data, &lsq->c, 0, ctx);
+  }
+  for (size_t first = 0; first < lsq->n; first += stream->block) {
+    const size_t left = lsq->n - first, count = left < stream->block ? left : stream->block;
+    stream->rows(lsq->streamed, stream->data, first, count, ctx);
+    for (size_t j = 0; j < lsq->kc; j++) {
+      lsq->block_col[j] = lsq->c_col[j] ? lsq->c_col[j] + first
+                                        : lsq->streamed + (lsq->keep[j] - lsq->k_full) * count;
+    }
+    const double *root = lsq->root ? lsq->root + first : NULL;
+    const mrl_columns rows = {lsq->block_col, lsq->c_shift, lsq->c_scale, root, count, lsq->kc};
+    MRL_TRY(job(data, &rows, first, ctx));
+    mrl_poll(ctx);
+  }
+  return MRL_OK;
+}
+
+/* Sum of squares of y - x beta over the rows from .. to - 1 of [x, y] (ld, kx + 1). */
+static double squares_left(const double *xy, size_t ld, size_t from, size_t to, const double *beta,
+                           size_t kx)
+{
+  double sum = 0;
+  for (size_t i = from; i < to; i++) {
+    double left = xy[i + kx * ld];
+    for (size_t j = 0; j < kx; j++) {
+      left -= xy[i + j * ld] * beta[j];
+    }
+    sum += left * left;
+  }
+  return sum;
+}
+
+double mrl_lsq_rss(const mrl_lsq *lsq, const double *beta)
+{
+  return squares_left(lsq->rcx, lsq->kc, lsq->kw, lsq->kc, beta, lsq->kx) +
+         squares_left(lsq->rxx, lsq->kx + 1, 0, lsq->kx + 1, beta, lsq->kx);
 }
 
 static void subtract_block(double *out, const double *base, const mrl_columns *columns,

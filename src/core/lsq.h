@@ -33,6 +33,26 @@ typedef struct {
   int intercept; /* 0 or 1 */
 } mrl_lsq_data;
 
+/*
+ * Moments instead of columns: means (p) and crossproducts about them (p, p) of the columns without
+ * the constant, which there must be; total: the sum of weights. Where a stream is given, col has
+ * NULL for the instruments; without one col is NULL, and nothing that takes rows can be asked for.
+ *
+ * A stream gives the instruments' rows: rows() writes those from `first` on, count <= block, of all
+ * n_inst to out (count, n_inst). It is called in serial code and, as poll, may not return.
+ */
+typedef struct {
+  void (*rows)(double *out, void *data, size_t first, size_t count, const mrl_ctx *ctx);
+  void *data;
+  size_t block;
+} mrl_stream;
+
+typedef struct {
+  const double *mean, *gram;
+  double total;
+  const mrl_stream *stream; /* or NULL */
+} mrl_moments;
+
 /* The factor. Sizes with _full count every column that came, the others those that were kept. */
 typedef struct {
   size_t n, k_full, p;    /* rows; intercept + n_exog; all columns with constant and outcome */
@@ -56,12 +76,30 @@ typedef struct {
   double *block;            /* (MRL_LSQ_BLOCK, p) rows that are orthogonalised */
   const double **block_col; /* (p) */
   double *block_zero, *block_one; /* (p) */
+  const mrl_stream *stream;       /* or NULL */
+  double *streamed;               /* (stream->block, n_inst_full) */
 } mrl_lsq;
 
+/* moments NULL: the columns are there. */
+void mrl_lsq_carve_moments(mrl_lsq *lsq, const mrl_lsq_data *data, const mrl_moments *moments,
+                           mrl_arena *arena);
 void mrl_lsq_carve(mrl_lsq *lsq, const mrl_lsq_data *data, mrl_arena *arena);
 /* scratch: mrl_gram_scratch(p). MRL_NOT_FINITE where a mean or a variance overflows. */
 mrl_status mrl_lsq_factor(mrl_lsq *lsq, const mrl_lsq_data *data, void *scratch, mrl_isa isa,
                           const mrl_ctx *ctx);
+/* By moments. Nearly collinear columns are not factored a second time, and cost digits. */
+mrl_status mrl_lsq_factor_moments(mrl_lsq *lsq, const mrl_lsq_data *data,
+                                  const mrl_moments *moments);
+
+/* A job on some rows of the kept columns of C: those from `first` on, c->n of them. */
+typedef mrl_status (*mrl_lsq_job)(void *data, const mrl_columns *c, size_t first,
+                                  const mrl_ctx *ctx);
+/* The job on all rows in order: in one go where C is in memory, else on blocks of the stream. */
+mrl_status mrl_lsq_each_block(const mrl_lsq *lsq, mrl_lsq_job job, void *data, const mrl_ctx *ctx);
+
+/* Sum of squared residuals of the structural equation with the exposures' coefficients beta (kx),
+ * in scaled units, by coordinates: those of the exogenous columns are fitted exactly. */
+double mrl_lsq_rss(const mrl_lsq *lsq, const double *beta);
 
 /* out (n) = base (n) - sum_j coef[j] * (scaled column j); base and out may be the same. */
 void mrl_columns_subtract(double *out, const double *base, const mrl_columns *columns,

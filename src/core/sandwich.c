@@ -17,45 +17,64 @@ void mrl_meat_carve(mrl_meat_work *work, size_t n, size_t p, size_t n_cluster, c
 }
 
 static void cluster_sums(double *sums, const double *x, double shift, double scale,
-                         const double *multiplier, const int *cluster, size_t n, size_t n_cluster)
+                         const double *multiplier, const int *cluster, size_t n)
 {
-  memset(sums, 0, n_cluster * sizeof *sums);
   for (size_t i = 0; i < n; i++) {
     sums[cluster[i] - 1] += (x[i] - shift) * scale * multiplier[i];
   }
 }
 
-mrl_status mrl_meat(double *meat, const mrl_columns *columns, const double *error,
-                    const double *weights, const int *cluster, size_t n_cluster,
-                    mrl_meat_work *work, mrl_isa isa, const mrl_ctx *ctx)
+mrl_status mrl_meat_add(double *meat, const mrl_columns *columns, const double *error,
+                        const double *weights, const int *cluster, size_t n_cluster, int more,
+                        mrl_meat_work *work, mrl_isa isa, const mrl_ctx *ctx)
 {
   const size_t n = columns->n, p = columns->p;
   for (size_t i = 0; i < n; i++) {
     const double s = weights ? weights[i] * error[i] : error[i];
     work->root[i] = n_cluster > 0 ? s : fabs(s);
   }
-  mrl_columns scores = *columns;
-  scores.root = work->root;
-  if (n_cluster > 0) {
-    const size_t group = 1 + (1 << 24) / (n + 1);
-    for (size_t from = 0; from < p; from += group) {
-      const size_t to = from + group < p ? from + group : p;
-#pragma omp parallel for num_threads(mrl_threads_for(ctx, n *p)) schedule(static)
-      for (size_t j = from; j < to; j++) {
-        cluster_sums(work->sums + j * n_cluster, columns->col[j], columns->shift[j],
-                     columns->scale[j], work->root, cluster, n, n_cluster);
-      }
-      mrl_poll(ctx);
-    }
-    for (size_t j = 0; j < p; j++) {
-      work->sum_col[j] = work->sums + j * n_cluster;
-      work->zero[j] = 0;
-      work->one[j] = 1;
-    }
-    const mrl_columns sums = {work->sum_col, work->zero, work->one, NULL, n_cluster, p};
-    scores = sums;
+  if (n_cluster == 0) {
+    mrl_columns scores = *columns;
+    scores.root = work->root;
+    return mrl_gram(meat, &scores, 0, n, more, work->gram, isa, ctx);
   }
-  return mrl_gram(meat, &scores, 0, scores.n, 0, work->gram, isa, ctx);
+  if (!more) {
+    memset(work->sums, 0, n_cluster * p * sizeof *work->sums);
+  }
+  const size_t group = 1 + (1 << 24) / (n + 1);
+  for (size_t from = 0; from < p; from += group) {
+    const size_t to = from + group < p ? from + group : p;
+#pragma omp parallel for num_threads(mrl_threads_for(ctx, n *p)) schedule(static)
+    for (size_t j = from; j < to; j++) {
+      cluster_sums(work->sums + j * n_cluster, columns->col[j], columns->shift[j],
+                   columns->scale[j], work->root, cluster, n);
+    }
+    mrl_poll(ctx);
+  }
+  return MRL_OK;
+}
+
+mrl_status mrl_meat_end(double *meat, size_t p, size_t n_cluster, mrl_meat_work *work, mrl_isa isa,
+                        const mrl_ctx *ctx)
+{
+  if (n_cluster == 0) {
+    return MRL_OK;
+  }
+  for (size_t j = 0; j < p; j++) {
+    work->sum_col[j] = work->sums + j * n_cluster;
+    work->zero[j] = 0;
+    work->one[j] = 1;
+  }
+  const mrl_columns sums = {work->sum_col, work->zero, work->one, NULL, n_cluster, p};
+  return mrl_gram(meat, &sums, 0, n_cluster, 0, work->gram, isa, ctx);
+}
+
+mrl_status mrl_meat(double *meat, const mrl_columns *columns, const double *error,
+                    const double *weights, const int *cluster, size_t n_cluster,
+                    mrl_meat_work *work, mrl_isa isa, const mrl_ctx *ctx)
+{
+  MRL_TRY(mrl_meat_add(meat, columns, error, weights, cluster, n_cluster, 0, work, isa, ctx));
+  return mrl_meat_end(meat, columns->p, n_cluster, work, isa, ctx);
 }
 
 size_t mrl_gmm_work(size_t l, size_t m)

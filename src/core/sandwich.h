@@ -28,6 +28,16 @@ mrl_status mrl_meat(double *meat, const mrl_columns *columns, const double *erro
                     mrl_meat_work *work, mrl_isa isa, const mrl_ctx *ctx);
 
 /*
+ * The same with rows in parts: add for each part in order (`more`: all but the first), where
+ * columns, error, weights and cluster are those of its rows; then end.
+ */
+mrl_status mrl_meat_add(double *meat, const mrl_columns *columns, const double *error,
+                        const double *weights, const int *cluster, size_t n_cluster, int more,
+                        mrl_meat_work *work, mrl_isa isa, const mrl_ctx *ctx);
+mrl_status mrl_meat_end(double *meat, size_t p, size_t n_cluster, mrl_meat_work *work, mrl_isa isa,
+                        const mrl_ctx *ctx);
+
+/*
  * distance = min over d of (a - B d)' inverse(omega) (a - B d); a (l), b (l, m; ldb), omega (l, l)
  * or NULL for the identity. d (m) receives the minimiser (NULL where m = 0). work: doubles as
  * mrl_gmm_work(l, m) says. MRL_SINGULAR where omega is not positive definite to working precision

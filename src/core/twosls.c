@@ -8,11 +8,12 @@
 typedef struct {
   mrl_lsq lsq;
   mrl_ivdiag_work diag;
-  void *gram;               /* mrl_gram_scratch(p) */
-  double *u, *weighted;     /* (n) scaled residuals; the same times their weights */
-  double *v, *x_hat;        /* (n, kx) first-stage residuals and fits, robust only */
-  double *theta, *step, *q; /* (k), (k), (c) */
-  double *rww;              /* (kw, kw) */
+  void *gram;           /* mrl_gram_scratch(p) */
+  double *u, *weighted; /* (n) scaled residuals; the same times their weights */
+  double *v, *x_hat;    /* (n, kx) first-stage residuals and fits, robust only */
+  double *theta, *step; /* (k) */
+  double *q, *part;     /* (c) */
+  double *rww;          /* (kw, kw) */
   double *a; /* (kx, kx) factor of B'B, B = the instruments' coordinates of the exposures */
   double *bread, *vcov, *half; /* (k, k) */
   double *coord, *tall;        /* (c, k) coordinates of [W, X_hat]; a product */
@@ -33,11 +34,17 @@ static int needs_leverage(const mrl_iv_settings *settings)
   return settings->vcov == MRL_VCOV_HC2 || settings->vcov == MRL_VCOV_HC3;
 }
 
+/* Moments may stand for columns that are not there. */
+static int has_rows(const mrl_lsq_data *data, const mrl_iv_settings *settings)
+{
+  return data->col || !settings->moments;
+}
+
 static void carve(mrl_iv_work *work, const mrl_lsq_data *data, const mrl_iv_settings *settings,
                   const mrl_ctx *ctx, mrl_arena *arena)
 {
-  const size_t n = data->n, kx = data->n_endog;
-  mrl_lsq_carve(&work->lsq, data, arena);
+  const size_t n = has_rows(data, settings) ? data->n : 0, kx = data->n_endog;
+  mrl_lsq_carve_moments(&work->lsq, data, settings->moments, arena);
   const size_t k = work->lsq.k_full + kx, c = work->lsq.k_full + data->n_inst;
   const size_t kk = k * k, ck = c * k, cc = c * c;
   const int robust = is_robust(settings);
@@ -50,6 +57,7 @@ static void carve(mrl_iv_work *work, const mrl_lsq_data *data, const mrl_iv_sett
   work->theta = MRL_TAKE(arena, double, k);
   work->step = MRL_TAKE(arena, double, k);
   work->q = MRL_TAKE(arena, double, c);
+  work->part = MRL_TAKE(arena, double, c);
   work->rww = MRL_TAKE(arena, double, work->lsq.k_full * work->lsq.k_full);
   work->a = MRL_TAKE(arena, double, kx *kx);
   work->bread = MRL_TAKE(arena, double, kk);
@@ -154,6 +162,18 @@ static void scaled_column(double *out, const mrl_lsq *lsq, size_t j)
   }
 }
 
+/* What a block of rows adds to the moments of the weighted residuals, in work->q. */
+static mrl_status add_moments(void *data, const mrl_columns *c, size_t first, const mrl_ctx *ctx)
+{
+  mrl_iv_work *work = (mrl_iv_work *)data;
+  double *to = first > 0 ? work->part : work->q;
+  mrl_columns_dot(to, c, work->weighted + first, ctx);
+  for (size_t j = 0; first > 0 && j < c->p; j++) {
+    work->q[j] += work->part[j];
+  }
+  return MRL_OK;
+}
+
 /* theta and residuals; one step of refinement with the moments of the residuals themselves, which
  * removes the error that forming crossproducts brought in. */
 static mrl_status estimate(mrl_iv_work *work, const mrl_lsq_data *data, const mrl_ctx *ctx)
@@ -162,10 +182,13 @@ static mrl_status estimate(mrl_iv_work *work, const mrl_lsq_data *data, const mr
   const size_t n = lsq->n, k = lsq->kw + lsq->kx;
   const mrl_columns d = regressors(work);
   MRL_TRY(solve(work->theta, lsq->rcx + lsq->kx * lsq->kc, work));
+  if (!data->col) {
+    return MRL_OK;
+  }
   scaled_column(work->u, lsq, lsq->p - 1);
   mrl_columns_subtract(work->u, work->u, &d, work->theta, ctx);
   weigh(work->weighted, work->u, data->weights, n);
-  mrl_columns_dot(work->q, &lsq->c, work->weighted, ctx);
+  MRL_TRY(mrl_lsq_each_block(lsq, add_moments, work, ctx));
   MRL_TRY(mrl_triangular_solve(work->q, lsq->rc, lsq->kc, 1, 1));
   MRL_TRY(solve(work->step, work->q, work));
   for (size_t j = 0; j < k; j++) {
@@ -173,6 +196,19 @@ static mrl_status estimate(mrl_iv_work *work, const mrl_lsq_data *data, const mr
   }
   mrl_columns_subtract(work->u, work->u, &d, work->step, ctx);
   return MRL_OK;
+}
+
+/* The weighted sum of squared residuals: of the rows, where there are any. */
+static double sum_squares(const mrl_iv_work *work, const mrl_lsq_data *data)
+{
+  double sum = 0;
+  if (!data->col) {
+    return mrl_lsq_rss(&work->lsq, work->theta + work->lsq.kw);
+  }
+  for (size_t i = 0; i < work->lsq.n; i++) {
+    sum += (data->weights ? data->weights[i] : 1) * work->u[i] * work->u[i];
+  }
+  return sum;
 }
 
 /* bread = inverse of [W, X_hat]'[W, X_hat], whose factor is [R_ww R_wx; 0 chol(B'B)]. */
@@ -191,6 +227,20 @@ static mrl_status make_bread(mrl_iv_work *work)
   return mrl_cholesky_inverse(work->bread, k);
 }
 
+/* Rows of a block of the first stage of one exposure. */
+typedef struct {
+  double *v;
+  const double *x, *pi;
+} first_stage_job;
+
+static mrl_status first_residuals(void *data, const mrl_columns *c, size_t first,
+                                  const mrl_ctx *ctx)
+{
+  const first_stage_job *job = (const first_stage_job *)data;
+  mrl_columns_subtract(job->v + first, job->x + first, c, job->pi, ctx);
+  return MRL_OK;
+}
+
 /* First stage: pi in scaled units, and for robust inference its fits and residuals row by row. */
 static mrl_status first_stage(mrl_iv_work *work, int robust, const mrl_ctx *ctx)
 {
@@ -201,7 +251,8 @@ static mrl_status first_stage(mrl_iv_work *work, int robust, const mrl_ctx *ctx)
   for (size_t j = 0; robust && j < kx; j++) {
     double *v = work->v + j * n, *x_hat = work->x_hat + j * n;
     scaled_column(x_hat, lsq, first_x + j);
-    mrl_columns_subtract(v, x_hat, &lsq->c, work->pi + j * kc, ctx);
+    first_stage_job job = {v, x_hat, work->pi + j * kc};
+    MRL_TRY(mrl_lsq_each_block(lsq, first_residuals, &job, ctx));
     for (size_t i = 0; i < n; i++) {
       x_hat[i] -= v[i];
     }
@@ -328,7 +379,7 @@ static void write_structural(mrl_iv_fit *fit, mrl_iv_work *work, int intercept)
       fit->vcov[to_i + to * k_out] = work->vcov[i + j * k];
     }
   }
-  for (size_t i = 0; i < lsq->n; i++) {
+  for (size_t i = 0; fit->residuals && i < lsq->n; i++) {
     fit->residuals[i] = work->u[i] / lsq->scale[y];
   }
 }
@@ -386,21 +437,22 @@ mrl_status mrl_iv_fit_run(mrl_iv_fit *fit, const mrl_lsq_data *data,
   if (arena.failed) {
     return MRL_NO_MEMORY;
   }
-  const mrl_lsq *lsq = &work.lsq;
-  MRL_TRY(mrl_lsq_factor(&work.lsq, data, work.gram, settings->isa, ctx));
+  if (is_robust(settings) && !has_rows(data, settings)) {
+    return MRL_BAD_ARGUMENT;
+  }
+  mrl_lsq *lsq = &work.lsq;
+  MRL_TRY(settings->moments ? mrl_lsq_factor_moments(lsq, data, settings->moments)
+                            : mrl_lsq_factor(lsq, data, work.gram, settings->isa, ctx));
   MRL_TRY(identify(fit, &work));
   MRL_TRY(estimate(&work, data, ctx));
   MRL_TRY(make_bread(&work));
   MRL_TRY(first_stage(&work, is_robust(settings), ctx));
-  double rss = 0;
-  for (size_t i = 0; i < lsq->n; i++) {
-    rss += (data->weights ? data->weights[i] : 1) * work.u[i] * work.u[i];
-  }
+  const double rss = sum_squares(&work, data);
   const double scale_y = lsq->scale[lsq->p - 1];
   const mrl_iv_state state = {lsq,
                               work.theta + lsq->kw,
                               work.bread,
-                              work.u,
+                              data->col ? work.u : NULL,
                               work.v,
                               work.x_hat,
                               data->weights,

@@ -23,6 +23,7 @@ typedef struct {
   const int *cluster; /* (n) 1 .. n_cluster; NULL unless MRL_VCOV_CLUSTER */
   size_t n_cluster;   /* at least 2 where clustered */
   mrl_isa isa;
+  const mrl_moments *moments; /* NULL: taken of the columns */
 } mrl_iv_settings;
 
 /*
@@ -32,7 +33,7 @@ typedef struct {
 typedef struct {
   double *coef;       /* (k) in the units of the data */
   double *vcov;       /* (k, k) */
-  double *residuals;  /* (n) unweighted */
+  double *residuals;  /* (n) unweighted; NULL where there are no rows */
   double *first_coef; /* (c, n_endog) first stage */
   double *first_se;   /* (c, n_endog); HC2 and HC3 use HC1 here */
   int *aliased;       /* (c) 1: a column of [1, exogenous, instruments] that was dropped */
@@ -49,7 +50,8 @@ size_t mrl_iv_fit_scratch(const mrl_lsq_data *data, const mrl_iv_settings *setti
 /*
  * Fills fit. MRL_TOO_FEW: no degrees of freedom are left, or fewer instruments than exposures were
  * kept (aliased says which went). MRL_SINGULAR: exposure_aliased, or the instruments do not tell
- * the exposures apart. MRL_NOT_FINITE: a moment overflowed.
+ * the exposures apart. MRL_NOT_FINITE: a moment overflowed. MRL_BAD_ARGUMENT: moments without a
+ * constant, or a robust covariance without rows.
  */
 mrl_status mrl_iv_fit_run(mrl_iv_fit *fit, const mrl_lsq_data *data,
                           const mrl_iv_settings *settings, void *scratch, size_t scratch_size,

@@ -56,9 +56,12 @@ int *glue_list_int(SEXP list, int i, R_xlen_t n);
 /* Entries: C_<topic>_<verb>, the same word in R. */
 SEXP C_assoc_bed(SEXP source, SEXP data, SEXP settings);
 SEXP C_assoc_matrix(SEXP genotypes, SEXP data, SEXP settings);
+SEXP C_bed_centre(SEXP sums, SEXP settings);
 SEXP C_bed_decode(SEXP source, SEXP settings);
 SEXP C_bed_describe(SEXP source, SEXP settings);
 SEXP C_bed_encode(SEXP genotypes);
+SEXP C_bed_multiply(SEXP stream, SEXP coef, SEXP settings);
+SEXP C_bed_sums(SEXP a, SEXP b, SEXP q, SEXP weights, SEXP settings);
 SEXP C_conformal_calibrate(SEXP y, SEXP low, SEXP high, SEXP scale, SEXP settings);
 SEXP C_control_function_basis(SEXP x, SEXP basis);
 SEXP C_control_function_fit(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster,

@@ -92,6 +92,27 @@ void glue_bed_read_people(uint8_t *packed, const glue_bed *bed, size_t from, siz
   }
 }
 
+static size_t row_of(const glue_bed *bed, size_t i)
+{
+  return bed->rows ? bed->rows[i] : i;
+}
+
+glue_bed_part glue_bed_next(const glue_bed *bed, size_t first, size_t end, uint32_t *local)
+{
+  glue_bed_part part = {first, 0, row_of(bed, first) / 4, 0, NULL};
+  const size_t limit = 4 * (part.from + GLUE_BED_SPAN);
+  while (first + part.count < end && row_of(bed, first + part.count) < limit) {
+    const size_t row = row_of(bed, first + part.count) - 4 * part.from;
+    if (part.count > 0 && row <= local[part.count - 1]) {
+      Rf_error("internal error: people are not in the file's order");
+    }
+    local[part.count++] = (uint32_t)row;
+  }
+  part.bytes = local[part.count - 1] / 4 + 1;
+  part.rows = local[0] == 0 && local[part.count - 1] == part.count - 1 ? NULL : local;
+  return part;
+}
+
 size_t glue_bed_block(const glue_bed *bed)
 {
   const size_t most = BLOCK_BYTES / (bed->stride + 1) + 1;

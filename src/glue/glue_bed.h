@@ -27,6 +27,18 @@ void glue_bed_read(uint8_t *packed, const glue_bed *bed, size_t first, size_t co
  * people 4 from .. */
 void glue_bed_read_people(uint8_t *packed, const glue_bed *bed, size_t from, size_t bytes);
 
+/* Some of the selected people, who must be in the file's order, and the bytes that hold them. */
+typedef struct {
+  size_t first, count;  /* of the selected people */
+  size_t from, bytes;   /* of each variant */
+  const uint32_t *rows; /* (count) positions within these bytes, or NULL: the first `count` */
+} glue_bed_part;
+
+/* The people from `first` on, none from `end` on, whose genotypes lie in GLUE_BED_SPAN bytes.
+ * local: room for 4 GLUE_BED_SPAN positions. */
+enum { GLUE_BED_SPAN = 4096 };
+glue_bed_part glue_bed_next(const glue_bed *bed, size_t first, size_t end, uint32_t *local);
+
 /* Variants of a block of about 16 MB, at least 1. */
 size_t glue_bed_block(const glue_bed *bed);
 

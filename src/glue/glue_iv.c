@@ -1,5 +1,6 @@
 /* Linear instrumental variables. */
 #include "glue.h"
+#include "glue_bed_iv.h"
 
 #include "../core/twosls.h"
 
@@ -8,7 +9,7 @@
 static mrl_iv_settings read_settings(SEXP settings, SEXP cluster, R_xlen_t n)
 {
   static const char *const words[MRL_N_VCOV] = {"iid", "HC0", "HC1", "HC2", "HC3", "cluster"};
-  mrl_iv_settings out = {MRL_VCOV_IID, NULL, 0, glue_item_isa(settings)};
+  mrl_iv_settings out = {.vcov = MRL_VCOV_IID, .isa = glue_item_isa(settings)};
   SEXP vcov = glue_item(settings, "vcov");
   if (TYPEOF(vcov) != STRSXP || XLENGTH(vcov) != 1) {
     Rf_error("internal error: `vcov` is no string");
@@ -78,13 +79,14 @@ enum {
   N_ITEMS
 };
 
-/* The arrays of a fit, in the items of the result list. k: coefficients; c: of a first stage. */
-static mrl_iv_fit fit_memory(SEXP value, R_xlen_t n, size_t k, size_t c, size_t endog)
+/* The arrays of a fit, in the items of the result list. rows: are there any? k: coefficients; c: of
+ * a first stage. */
+static mrl_iv_fit fit_memory(SEXP value, R_xlen_t n, int rows, size_t k, size_t c, size_t endog)
 {
   mrl_iv_fit fit = {0};
   fit.coef = glue_list_dbl(value, COEF, (R_xlen_t)k);
   fit.vcov = glue_list_matrix(value, VCOV, k, k);
-  fit.residuals = glue_list_dbl(value, RESIDUALS, n);
+  fit.residuals = rows ? glue_list_dbl(value, RESIDUALS, n) : NULL;
   fit.first_coef = glue_list_matrix(value, FIRST_COEF, c, endog);
   fit.first_se = glue_list_matrix(value, FIRST_SE, c, endog);
   fit.aliased = glue_list_int(value, ALIASED, (R_xlen_t)c);
@@ -95,33 +97,82 @@ static mrl_iv_fit fit_memory(SEXP value, R_xlen_t n, size_t k, size_t c, size_t 
   return fit;
 }
 
+/* Sizes of a problem, and its columns where there are any. */
+typedef struct {
+  size_t n, kx, kw, l;
+  const double **col; /* NULL: moments only */
+} iv_columns;
+
+/* x, w, z and y as columns; z is not there where instruments are streamed, and y is NULL where
+ * nothing but moments is given. */
+static iv_columns read_columns(SEXP y, SEXP x, SEXP w, SEXP z, SEXP settings, int ols)
+{
+  SEXP moments = glue_item(settings, "moments");
+  iv_columns out = {0};
+  if (!Rf_isNull(moments)) {
+    out.n = (size_t)glue_item_dbl(moments, "n");
+    out.kx = (size_t)glue_item_int(moments, "kx");
+    out.kw = (size_t)glue_item_int(moments, "kw");
+    out.l = (size_t)glue_item_int(moments, "l");
+  }
+  if (Rf_isNull(y)) {
+    return out;
+  }
+  const R_xlen_t n = XLENGTH(y);
+  const size_t given = glue_count_columns(z, n, "z");
+  out.n = (size_t)n;
+  out.kx = glue_count_columns(x, n, "x");
+  out.kw = glue_count_columns(w, n, "w");
+  out.col = (const double **)glue_scratch((out.kx + out.kw + out.l + given + 1) * sizeof *out.col);
+  size_t at = glue_add_columns(out.col, 0, w, n, "w");
+  if (Rf_isNull(moments)) {
+    glue_add_columns(out.col, at, z, n, "z");
+    out.l = ols ? 0 : keep_columns(out.col, at, given, glue_item(settings, "z_keep"));
+  }
+  for (size_t j = 0; !Rf_isNull(moments) && j < out.l; j++) {
+    out.col[at + j] = NULL;
+  }
+  at = glue_add_columns(out.col, at + out.l, x, n, "x");
+  out.col[at] = glue_dbl(y, n, "y");
+  return out;
+}
+
+/* Means, crossproducts and perhaps a stream of the instruments; NULL gives NULL. */
+static const mrl_moments *read_moments(SEXP list, const iv_columns *columns)
+{
+  if (Rf_isNull(list)) {
+    return NULL;
+  }
+  const R_xlen_t p = (R_xlen_t)(columns->kw + columns->l + columns->kx + 1);
+  mrl_moments *out = (mrl_moments *)glue_scratch(sizeof *out);
+  out->mean = glue_dbl(glue_item(list, "mean"), p, "mean");
+  out->gram = glue_dbl(glue_item(list, "gram"), p * p, "gram");
+  out->total = glue_item_dbl(list, "total");
+  out->stream = glue_bed_stream(glue_item(list, "stream"), columns->n);
+  return out;
+}
+
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings)
 {
   static const char *const names[N_ITEMS] = {
       "coef",       "vcov",  "residuals",   "first_coef", "first_se",    "aliased",
       "partial_r2", "tests", "effective_k", "sigma2",     "df_residual", "exposure_aliased"};
-  const R_xlen_t n = XLENGTH(y);
-  const size_t kx = glue_count_columns(x, n, "x"), kw = glue_count_columns(w, n, "w");
-  const size_t l_given = glue_count_columns(z, n, "z");
-  const mrl_iv_settings iv = read_settings(settings, cluster, n);
-  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   const int ols = glue_item_lgl(settings, "ols");
-
-  const double **col = (const double **)glue_scratch((kx + kw + l_given + 1) * sizeof *col);
-  size_t at = glue_add_columns(col, 0, w, n, "w");
-  glue_add_columns(col, at, z, n, "z");
-  const size_t l = ols ? 0 : keep_columns(col, at, l_given, glue_item(settings, "z_keep"));
-  at = glue_add_columns(col, at + l, x, n, "x");
-  col[at] = glue_dbl(y, n, "y");
+  const iv_columns in = read_columns(y, x, w, z, settings, ols);
+  const R_xlen_t n = (R_xlen_t)in.n;
+  const size_t kx = in.kx, kw = in.kw;
+  mrl_iv_settings iv = read_settings(settings, cluster, n);
+  iv.moments = read_moments(glue_item(settings, "moments"), &in);
+  const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   /* Without instruments the exposures are exogenous columns like the covariates. */
   const mrl_lsq_data data = {
-      col,          glue_dbl_or_null(weights, n, "weights"), (size_t)n, ols ? kw + kx : kw, l,
+      in.col,       glue_dbl_or_null(weights, n, "weights"), in.n, ols ? kw + kx : kw, in.l,
       ols ? 0 : kx, glue_item_lgl(settings, "intercept")};
   const size_t constant = data.intercept ? 1 : 0, endog = data.n_endog;
 
   SEXP value = PROTECT(glue_list(names, N_ITEMS));
-  mrl_iv_fit fit =
-      fit_memory(value, n, constant + kw + kx, constant + data.n_exog + data.n_inst, endog);
+  mrl_iv_fit fit = fit_memory(value, n, in.col != NULL, constant + kw + kx,
+                              constant + data.n_exog + data.n_inst, endog);
   double *tests = glue_list_matrix(value, TESTS, 3, 2 * endog + 3);
   const size_t size = mrl_iv_fit_scratch(&data, &iv, &ctx);
   const mrl_status status =
