@@ -133,7 +133,7 @@ static void check_minimum(const sample *s, const mrl_ctx *ctx)
     const double none[MOST] = {0};
     const double gap = objective(s, rho, m, k, j, 0) / objective(s, none, m, k, j, 0);
     CHECK_NEAR(out.imbalance, sqrt(gap), 1e-9);
-    CHECK(k >= j ? out.relevance > 0.01 && out.relevance < 1 : out.relevance == 0);
+    CHECK(k >= j ? out.relevance > 0 && out.relevance < 1 : out.relevance == 0);
   }
 }
 
