@@ -63,6 +63,8 @@ calls <- alist(
   ), toy$x, NULL, NULL, "slope"),
   C_lasso_fit = lasso_fit(toy$x, toy$z + 0, foldid = rep(1:3, 8), nlambda = 5L),
   C_lasso_folds = lasso_folds(7L, 3L, seed = 1),
+  C_ld_clump = clump(data.frame(SNP = colnames(toy_bed), pval = c(0.1, 0.3, 0.2)), toy_bed, p = 1),
+  C_ld_matrix = ld_matrix(toy_bed),
   C_logit_fit = logit_core(rep(0:1, 12), cbind(toy$w)),
   C_meta_random = meta_random(c(1, 2, 4, 3), c(1, 1, 2, 1), group = c(1, 1, 1, 2)),
   C_meta_regression = meta_regression(c(1, 2, 4, 3), c(1, 1, 2, 1), 1:4),

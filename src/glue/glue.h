@@ -81,6 +81,8 @@ SEXP C_iv_neural_fit(SEXP data, SEXP settings, SEXP state);
 SEXP C_iv_neural_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
 SEXP C_lasso_folds(SEXP settings);
+SEXP C_ld_clump(SEXP source, SEXP position, SEXP order, SEXP settings);
+SEXP C_ld_matrix(SEXP source, SEXP settings);
 SEXP C_logit_fit(SEXP y, SEXP x, SEXP weights, SEXP offset, SEXP settings);
 SEXP C_meta_random(SEXP effect, SEXP se, SEXP start, SEXP q_low, SEXP q_high, SEXP settings);
 SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
