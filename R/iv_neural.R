@@ -1,7 +1,7 @@
-# The engine of iv_quantile() and iv_deep(): a first stage that gives each row a distribution of its
+# The engine of iv_quantile(), iv_deep() and iv_dfiv(): a first stage that gives each row a distribution of its
 # exposure, an outcome network averaged over it; arguments -> core -> fitted object.
 
-neural_first_stages <- c("quantile", "gaussian", "mixture", "ridge")
+neural_first_stages <- c("quantile", "gaussian", "mixture", "ridge", "features")
 
 # What both functions take beside the first stage. fun: name for messages.
 neural_arguments <- function(binary, cross_fit, n_boot, workers, control, seed, checkpoint,
@@ -35,6 +35,9 @@ fit_neural <- function(call, env, matrices, na_genotype, stage2_data, first, how
   check_binary_outcome(outcome_frame, how$binary)
   how <- check_folds(how, samples)
   settings <- neural_settings(first$settings, how, samples)
+  if (is_dfiv(settings)) {
+    settings <- dfiv_settings(settings, how$control, length(samples$first$y))
+  }
   strength <- linear_strength(samples$first, call, how$n_threads)
   data <- neural_data(samples)
   run <- run_neural(data, settings, how)
@@ -169,7 +172,8 @@ new_neural_fit <- function(value, samples, settings, how, first, strength, call)
   frame <- samples$first
   two <- !is.null(samples$second)
   exposure <- colnames(frame$x)
-  network <- neural_networks(value, frame, settings, how$control)
+  networks <- if (is_dfiv(settings)) dfiv_networks else neural_networks
+  network <- networks(value, frame, settings, how$control)
   fitted <- run_network(network$outcome, frame$x[, 1], frame$w, NULL, "rows", how$n_threads)
   slope <- run_network(network$outcome, frame$x[, 1], frame$w, frame$weights, "slope",
     how$n_threads)
@@ -239,6 +243,9 @@ neural_networks <- function(value, frame, settings, control) {
 
 # What the closed form chose.
 neural_head <- function(second, settings) {
+  if (is_dfiv(settings)) {
+    return(second[c("ridge", "error")])
+  }
   if (settings$refit) second[c("order", "lambda", "rho", "df", "bic")]
 }
 

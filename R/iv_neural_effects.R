@@ -12,7 +12,11 @@ run_network <- function(network, x, w, weights, what, n_threads = mrl_threads())
     what = match(what, c("rows", "levels", "slope")) - 1L, n = as.integer(n),
     n_threads = check_threads(n_threads), isa = isa_setting()
   )
-  out <- .Call(C_iv_neural_outcome, network, as.double(x), w, weights, settings)
+  out <- if (is.null(network$hidden_covariate)) {
+    .Call(C_iv_neural_outcome, network, as.double(x), w, weights, settings)
+  } else {
+    .Call(C_dfiv_outcome, network, as.double(x), w, weights, settings)
+  }
   check_status(out$status, "evaluating the network")
   out$value
 }
@@ -55,8 +59,8 @@ warn_outside <- function(fit, x) {
 
 #' Effects by a neural instrumental-variable fit
 #'
-#' Curves, contrasts and slopes of an [iv_quantile()] or [iv_deep()] fit, as [effect_curve()]
-#' describes them, with intervals from its bootstrap replicates (`n_boot`; without them intervals
+#' Curves, contrasts and slopes of an [iv_quantile()], [iv_deep()] or [iv_dfiv()] fit, as
+#' [effect_curve()] describes them, with intervals from its bootstrap replicates (`n_boot`; without them intervals
 #' are NA). The intervals account for the sampling of the rows in both stages, and not for the bias
 #' of a network that is too smooth or has not seen the exposure.
 #'
@@ -180,7 +184,7 @@ average_derivative.iv_neural <- function(fit, newdata = NULL, exposure = NULL, c
 #' covariates, by the first stage. `"quantiles"`: the points that stand for the distribution of the
 #' exposure given them.
 #'
-#' @param object A fit of [iv_quantile()] or [iv_deep()].
+#' @param object A fit of [iv_quantile()], [iv_deep()] or [iv_dfiv()].
 #' @param newdata Data.frame with exposure and covariates, or for the first stage instruments and
 #'   covariates; by default the rows that the fit was made from (for quantiles it must be given: a
 #'   fit keeps no instruments).

@@ -9,6 +9,9 @@ overlap_reach <- 5
 # The nodes of a fit's first stage at instruments z and covariates w, averaged over the folds:
 # list(nodes (n, q), weights (n, q)) in the exposure's units.
 first_stage_nodes <- function(fit, z, w, n) {
+  if (fit$first_stage_kind == "features") {
+    return(dfiv_nodes(fit, z, w, n))
+  }
   settings <- list(n = as.integer(n), n_threads = mrl_threads(), isa = isa_setting())
   found <- lapply(fit$network$exposure, function(network) {
     out <- .Call(C_iv_neural_exposure, network, z, w, settings)

@@ -58,6 +58,8 @@ print_training <- function(x) {
   why <- c(epochs = "the limit", patience = "early stop", diverged = "diverged", none = "")[x$stop]
   first <- if (x$first_stage_kind == "ridge") {
     "first stage in closed form"
+  } else if (x$first_stage_kind == "features") {
+    "both stages together"
   } else {
     paste0("first stage ", x$epochs[["exposure"]], " epochs (", why[1], ")")
   }
@@ -98,6 +100,14 @@ print.summary.iv_neural <- function(x, digits = max(3L, getOption("digits") - 3L
 
 # What the closed form of the outcome function chose.
 print_neural_choice <- function(x, digits) {
+  if (!is.null(x$head$ridge)) {
+    cat("Ridges: ", format(x$head$ridge[1], digits = digits), " first stage, ",
+      format(x$head$ridge[2], digits = digits), " outcome",
+      if (is.finite(x$head$error)) {
+        paste0("; held-out error ", format(x$head$error, digits = digits), " of the variance")
+      }, "\n",
+      sep = "")
+  }
   if (!is.null(x$head$df)) {
     cat("Outcome function: ", format(x$head$df, digits = digits), " degrees of freedom",
       if (isTRUE(x$head$lambda > 0)) paste(", roughness of order", x$head$order), "\n",

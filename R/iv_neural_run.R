@@ -37,7 +37,7 @@ train_slices <- function(data, settings, keeper, teller) {
       settings$until <- min(settings$until, kept + keeper$every, na.rm = TRUE)
     }
     began <- proc.time()[["elapsed"]]
-    out <- .Call(C_iv_neural_fit, data, settings, state)
+    out <- train_slice(data, settings, state)
     check_status(out$status, "training the networks")
     value <- out$value
     if (value$done) {
@@ -52,6 +52,14 @@ train_slices <- function(data, settings, keeper, teller) {
     }
     teller$tell("training", done, value$epochs_most, value$loss)
   }
+}
+
+# Up to settings$until epochs of all, on from a state or from the start.
+train_slice <- function(data, settings, state) {
+  if (is_dfiv(settings)) {
+    return(.Call(C_dfiv_fit, data, settings, state))
+  }
+  .Call(C_iv_neural_fit, data, settings, state)
 }
 
 # So many as take about slice_seconds, at most twice as many as before.
@@ -84,7 +92,12 @@ bootstrap <- function(data, settings, value, how, keeper, teller) {
 
 # Replicates at[1], at[1] + 1, ..., at[2] of them.
 boot_block <- function(at, data, settings, value) {
-  out <- .Call(C_iv_neural_boot, data, settings, value, as.integer(at[1]), as.integer(at[2]))
+  at <- as.integer(at)
+  out <- if (is_dfiv(settings)) {
+    .Call(C_dfiv_boot, data, settings, value, at[1], at[2])
+  } else {
+    .Call(C_iv_neural_boot, data, settings, value, at[1], at[2])
+  }
   check_status(out$status, "refitting bootstrap samples")
   c(out$value, list(isa = isa_used(settings$isa)))
 }

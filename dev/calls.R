@@ -30,6 +30,20 @@ calls <- alist(
     family = "binomial", n_boot = 10, cluster = ~family, seed = 1
   )),
   C_density_mode = density_mode(c(1, 2, 4), c(0.2, 0.5, 0.3), bw = 0.5, exact = TRUE),
+  C_dfiv_boot = suppressWarnings(iv_dfiv(y ~ x + w | z + w, toy, cross_fit = 2,
+    n_boot = 10, cluster = ~family, control = nn_control(hidden = 2, epochs = 2)
+  )),
+  C_dfiv_exposure = predict(suppressWarnings(iv_dfiv(y ~ x + w | z + w, toy, cross_fit = 1,
+    control = nn_control(hidden = 2, epochs = 2)
+  )), toy, type = "exposure"),
+  C_dfiv_fit = suppressWarnings(iv_dfiv(y ~ x + w | z + w, toy, cross_fit = 2,
+    progress = function(...) NULL, control = nn_control(hidden = 2, epochs = 2)
+  )),
+  C_dfiv_outcome = run_network(list(
+    hidden_exposure = integer(0), hidden_covariate = integer(0), activation = 0L,
+    batch_norm = FALSE, dropout = 0, params = numeric(), statistics = numeric(),
+    theta = c(0, 1), scale_x = c(0, 1), scale_w = matrix(0, 2, 0), scale_y = c(0, 1)
+  ), toy$x, NULL, NULL, "slope"),
   C_eval_curve = evaluate(
     data.frame(x = 1:3, estimate = c(1, 2, 4), conf.low = 0, conf.high = 5), function(x) x,
     quantiles = cbind(1:3), levels = 0.5

@@ -52,27 +52,13 @@ mrl_status mrl_boot_carve(mrl_boot *boot, mrl_arena *arena, const mrl_ivn_nets *
   return arena->failed ? MRL_NO_MEMORY : MRL_OK;
 }
 
-/* As many draws with replacement as there are clusters (or rows) into counts of them. */
-static void draw_counts(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng)
-{
-  size_t clusters = sample->cluster ? 0 : sample->n;
-  for (size_t i = 0; sample->cluster && i < sample->n; i++) {
-    const size_t c = (size_t)sample->cluster[i];
-    clusters = c > clusters ? c : clusters;
-  }
-  memset(count, 0, sample->n * sizeof *count);
-  for (size_t i = 0; i < clusters; i++) {
-    count[mrl_rng_below(rng, clusters)]++;
-  }
-}
-
 /* Rows, and weights, of a resampled sample. */
 static mrl_status resample(mrl_boot_slot *slot, const mrl_ivn_problem *problem, int s, mrl_rng *rng)
 {
   const mrl_iv_sample *sample = problem->sample + s;
   double total = 0;
   size_t n = 0;
-  draw_counts(slot->count, sample, rng);
+  mrl_ivn_draw_counts(slot->count, sample, rng);
   for (size_t i = 0; i < sample->n; i++) {
     const size_t c = sample->cluster ? (size_t)sample->cluster[i] - 1 : i;
     const double weight = sample->weights ? sample->weights[i] : 1;

@@ -122,6 +122,19 @@ static void hold_out(mrl_ivn_problem *problem, int s)
   }
 }
 
+void mrl_ivn_draw_counts(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng)
+{
+  size_t clusters = sample->cluster ? 0 : sample->n;
+  for (size_t i = 0; sample->cluster && i < sample->n; i++) {
+    const size_t c = (size_t)sample->cluster[i];
+    clusters = c > clusters ? c : clusters;
+  }
+  memset(count, 0, sample->n * sizeof *count);
+  for (size_t i = 0; i < clusters; i++) {
+    count[mrl_rng_below(rng, clusters)]++;
+  }
+}
+
 /* Clusters are dealt to the folds in random order. */
 static void make_folds(mrl_ivn_problem *problem)
 {

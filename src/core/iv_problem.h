@@ -67,6 +67,10 @@ mrl_status mrl_ivn_problem_start(mrl_ivn_problem *problem, const mrl_ctx *ctx);
 mrl_status mrl_ivn_problem_resume(mrl_ivn_problem *problem, const double *scale, const int *fold,
                                   const mrl_ctx *ctx);
 
+/* A bootstrap sample: as many draws with replacement as there are clusters (or rows), counted for
+ * each of them. count (n). */
+void mrl_ivn_draw_counts(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng);
+
 /* Training settings of a stage: first stages 0 .. cross_fit - 1, then the outcome. */
 mrl_train_settings mrl_ivn_train_settings(const mrl_ivn_problem *problem, uint64_t seed,
                                           size_t stage);

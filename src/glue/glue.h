@@ -67,6 +67,10 @@ SEXP C_control_function_basis(SEXP x, SEXP basis);
 SEXP C_control_function_fit(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster,
                             SEXP settings);
 SEXP C_density_mode(SEXP x, SEXP weight, SEXP settings);
+SEXP C_dfiv_boot(SEXP data, SEXP settings, SEXP fit, SEXP from, SEXP count);
+SEXP C_dfiv_exposure(SEXP network, SEXP z, SEXP w, SEXP settings);
+SEXP C_dfiv_fit(SEXP data, SEXP settings, SEXP state);
+SEXP C_dfiv_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
