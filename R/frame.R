@@ -5,8 +5,11 @@
 #   y (n), x (n, kx), w (n, kw), z (a list of double vectors and matrices with n rows) with
 #   z_names; intercept, weights, cluster (1..G), n_cluster; names of everything; rows dropped and
 #   genotypes imputed; `design`, from which rows for prediction are made; `model`, the variables.
+# Instruments opened by bed() are joined by the call's `id`; with `stream` they stay in their files:
+# z is NULL, `beds` has them with their people in the frame's order, `bed_stats` what bed_stats()
+# says of them. Else they are decoded into z.
 iv_frame <- function(call, env, matrices, instruments = "required",
-                     na_genotype = "impute") {
+                     na_genotype = "impute", stream = FALSE) {
   na_genotype <- check_choice(na_genotype, c("impute", "drop", "error"), "na_genotype")
   if (!is.null(call$formula)) {
     given <- names(matrices)[!vapply(matrices, is.null, NA)]
@@ -20,11 +23,17 @@ iv_frame <- function(call, env, matrices, instruments = "required",
       stop_argument("data", "must be a data.frame", describe(data))
     }
     spec <- parse_iv_formula(formula, data, instruments)
+    beds <- bed_variables(spec, data, environment(formula))
+    if (!is.null(beds)) {
+      spec <- without_instruments(spec, formula)
+    }
     mf <- model_variables(call, spec$formula, env)
     extra_z <- NULL
   } else {
+    beds <- if (inherits(matrices$z, "mrl_bed")) list(z = matrices$z)
+    matrices["z"] <- list(if (is.null(beds)) matrices$z)
     m <- do.call(matrices_to_formula, c(matrices, list(env = env)))
-    if (instruments == "required" && is.null(m$z)) {
+    if (instruments == "required" && is.null(m$z) && is.null(beds)) {
       stop_mrl("argument", "`z` (the instruments) is missing; iv_ols() regresses without them.")
     }
     call$data <- m$data
@@ -36,7 +45,13 @@ iv_frame <- function(call, env, matrices, instruments = "required",
     mf <- model_variables(call, spec$formula, env)
     extra_z <- subset_columns(m$z, call, env)
   }
-  frame_from_variables(spec, mf, extra_z, call, env, na_genotype, instruments)
+  if (is.null(beds) || instruments == "none") {
+    return(frame_from_variables(spec, mf, extra_z, call, env, na_genotype, instruments))
+  }
+  all_rows <- if (is.null(call$subset)) row.names(mf) else row.names(eval(call$data, env))
+  mf[["(id)"]] <- join_people(call, env, beds, length(all_rows), match(row.names(mf), all_rows))
+  frame <- frame_from_variables(spec, mf, NULL, call, env, na_genotype, "none")
+  with_genotypes(frame, beds, stream, na_genotype, spec)
 }
 
 quote_name <- function(names) {
@@ -87,6 +102,7 @@ frame_from_variables <- function(spec, mf, extra_z, call, env, na_genotype, inst
     weights = if (!is.null(mf[["(weights)"]])) as.double(mf[["(weights)"]]),
     cluster = groups$id, n_cluster = groups$n,
     cluster_name = cluster_label(call),
+    position = mf[["(id)"]],
     row_names = rows_apart(mf),
     dropped = dropped, imputed = imputed$report,
     design = regressors$design,
@@ -114,7 +130,7 @@ instrument_variables <- function(spec, mf) {
 }
 
 check_variable_types <- function(mf, mf_terms, z_names) {
-  for (name in setdiff(names(mf), c("(cluster)", "(weights)"))) {
+  for (name in setdiff(names(mf), c("(cluster)", "(weights)", "(id)"))) {
     v <- mf[[name]]
     known <- is.numeric(v) || is.logical(v) || is.factor(v) || is.character(v)
     if (!known || isS4(v) && !is.numeric(v)) {

@@ -29,6 +29,16 @@
 #' 0
 #' are left out.
 #'
+#' @section Genotypes in files:
+#' Instruments may be genotypes opened by [bed()], as a variable of the formula (`y ~ x + w |
+#' genotypes + w`) or as `z`; several files of the same people may stand there (`| chr1 + chr2`).
+#' `id` says which column of the data has the people's IDs; how many were found is told. Genotypes
+#' are then never in memory as a whole: their crossproducts are counted in blocks of people from the
+#' packed bits (exactly; with weights in double), and robust standard errors read the file again.
+#' Memory is O(L^2) for L instruments, besides n numbers for each other variable. Missing genotypes
+#' are imputed to the mean of the people used. Nearly collinear variants cost digits (see
+#' [iv_crossprod()], which gives the sums of shards).
+#'
 #' @section Inference:
 #' `vcov = "iid"` assumes errors of equal variance; `"HC0"` to `"HC3"` are robust to unequal
 #' variances (HC2 and HC3 use the leverage of the 2SLS hat matrix); with `cluster`, errors may be
@@ -37,7 +47,8 @@
 #' factors their crossproducts (a second time, orthogonalised, where columns are nearly collinear)
 #' and refines the coefficients once with the residuals.
 #'
-#' @param formula A two- or three-part formula, see below. For `iv_ols()` one part will do.
+#' @param formula A two- or three-part formula, see below. For `iv_ols()` one part will do. For
+#'   `iv_2sls()` also statistics of shards, made by [iv_crossprod()].
 #' @param data A data.frame (or list, or environment) with the variables of `formula`.
 #' @param subset,weights As in [stats::lm()]; weights say how much a row counts.
 #' @param na.action `na.omit` (the default of R), `na.exclude` (residuals are padded) or `na.fail`.
@@ -46,6 +57,9 @@
 #' @param na_genotype What to do with missing genotypes: `"impute"`, `"drop"` the row, or `"error"`.
 #' @param y,x,z,w Instead of a formula: outcome (n), exposures, instruments and covariates (n rows
 #'   each; vector, matrix or data.frame). A constant is always included.
+#' @param id Where instruments are genotypes opened by [bed()]: the column of `data` with the
+#'   people's IDs (individual, or `family_individual`), or a vector of them; NULL: the rows are the
+#'   people of the genotypes, in their order.
 #' @param model Keep the variables of the structural equation, which [effect_curve()] averages over?
 #'   Instruments are never kept.
 #' @param n_threads Number of threads; results do not depend on it.
@@ -69,11 +83,15 @@
 iv_2sls <- function(formula = NULL, data = NULL, subset = NULL, weights = NULL, na.action = NULL,
                     cluster = NULL, vcov = c("iid", "HC0", "HC1", "HC2", "HC3"),
                     na_genotype = c("impute", "drop", "error"),
-                    y = NULL, x = NULL, z = NULL, w = NULL, model = TRUE,
+                    y = NULL, x = NULL, z = NULL, w = NULL, id = NULL, model = TRUE,
                     n_threads = mrl_threads()) {
   call <- match.call()
+  if (inherits(formula, "iv_crossprod")) {
+    given <- setdiff(names(call)[-1L], c("", "formula", "vcov", "model", "n_threads"))
+    return(fit_crossprod(formula, given, check_vcov(vcov, list()), call))
+  }
   frame <- iv_frame(call, parent.frame(), list(y = y, x = x, z = z, w = w), "required",
-    na_genotype = if (missing(na_genotype)) "impute" else na_genotype
+    na_genotype = if (missing(na_genotype)) "impute" else na_genotype, stream = TRUE
   )
   fit_linear(frame, check_vcov(vcov, frame), "2SLS", "iv_2sls", call, model, n_threads)
 }
@@ -99,8 +117,13 @@ fit_linear <- function(frame, vcov, estimator, class, call, model = TRUE,
   ols <- estimator == "OLS"
   check_flag(model, "model")
   check_rows(frame)
-  out <- linear_core(frame$y, frame$x, frame$w, if (!ols) frame$z, frame$weights, frame$cluster,
-    frame$n_cluster, vcov, frame$intercept, frame$z_keep, check_threads(n_threads))
+  n_threads <- check_threads(n_threads)
+  out <- if (!ols && !is.null(frame$beds)) {
+    linear_stream(frame, vcov, n_threads)
+  } else {
+    linear_core(frame$y, frame$x, frame$w, if (!ols) frame$z, frame$weights, frame$cluster,
+      frame$n_cluster, vcov, frame$intercept, frame$z_keep, n_threads)
+  }
   check_linear(out, frame, ols)
   new_linear_fit(out$value, frame, vcov, estimator, class, call, model)
 }
@@ -120,12 +143,17 @@ linear_core <- function(y, x, w = NULL, z = NULL, weights = NULL, cluster = NULL
 }
 
 check_rows <- function(frame) {
-  n <- length(frame$y)
+  n <- frame_rows(frame)
   needed <- frame$intercept + ncol(frame$w) + max(ncol(frame$x), length(frame$z_names))
   if (n <= needed) {
     stop_mrl("data", "There are ", n, " rows for ", needed, " columns",
       if (length(frame$z_names) > ncol(frame$x)) " (iv_lasso() copes with many instruments)", ".")
   }
+}
+
+# Rows of a frame, or of the statistics that stand for them.
+frame_rows <- function(frame) {
+  if (is.null(frame[["n"]])) length(frame$y) else frame[["n"]]
 }
 
 # Failures that have to do with the columns, named.

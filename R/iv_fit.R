@@ -11,20 +11,21 @@ new_linear_fit <- function(value, frame, vcov, estimator, class, call, model) {
   at <- match(kept, from_core)
   coefficients <- stats::setNames(value$coef[at], kept)
   covariance <- structure(value$vcov[at, at, drop = FALSE], dimnames = list(kept, kept))
-  n <- length(frame$y)
   structure(
     list(
       coefficients = coefficients,
       vcov = covariance,
       residuals = name_rows(value$residuals, frame$row_names),
-      fitted.values = name_rows(frame$y - value$residuals, frame$row_names),
+      fitted.values = if (!is.null(value$residuals)) {
+        name_rows(frame$y - value$residuals, frame$row_names)
+      },
       diagnostics = if (ols) empty_diagnostics() else linear_diagnostics(value, frame, vcov),
       first_stage = if (!ols) first_stage_table(value, frame),
       partial_r2 = if (!ols) stats::setNames(value$partial_r2, colnames(frame$x)),
       sigma = sqrt(value$sigma2),
       df.residual = value$df_residual,
       df_test = if (vcov == "cluster") frame$n_cluster - 1 else value$df_residual,
-      nobs = n,
+      nobs = frame_rows(frame),
       estimator = estimator,
       vcov_type = vcov,
       outcome = frame$outcome,

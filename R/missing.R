@@ -105,11 +105,15 @@ impute_genotypes <- function(z_vars, genotype) {
       z_vars[[name]] <- done$genotypes
     }
   }
+  tell_imputed(report)
+  list(z = z_vars, report = report)
+}
+
+tell_imputed <- function(report) {
   if (nrow(report)) {
     inform_mrl("imputed", sum(report$n_missing), " missing genotypes in ", nrow(report),
       " instruments are set to the mean of their instrument.")
   }
-  list(z = z_vars, report = report)
 }
 
 # Row names where they say more than the row's number; NULL else.
