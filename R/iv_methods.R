@@ -16,22 +16,28 @@
 #' @export
 iv_methods <- function() {
   data.frame(
-    method = c("ols", "2sls", "lasso", "contextual", "quantile", "deep", "dfiv",
+    method = c("ols", "2sls", "lasso", "control_function", "contextual", "quantile", "deep",
+      "delivr", "dfiv",
       "doubly_ranked"),
-    fun = c("iv_ols", "iv_2sls", "iv_lasso", "iv_contextual", "iv_quantile", "iv_deep", "iv_dfiv",
+    fun = c("iv_ols", "iv_2sls", "iv_lasso", "iv_control_function", "iv_contextual",
+      "iv_quantile", "iv_deep", "iv_delivr", "iv_dfiv",
       "iv_doubly_ranked"),
     label = c("OLS (no instruments)", "two-stage least squares", "2SLS with a lasso first stage",
-      "contextual slopes", "Quantile IV", "DeepIV", "deep feature IV",
+      "control function", "contextual slopes", "Quantile IV", "DeepIV",
+      "tests by a network of the predicted exposure", "deep feature IV",
       "effects by strata of the exposure"),
     first_stage = c("none", "least squares", "lasso, cross-validated",
-      "least squares, lasso or by context", "network of conditional quantiles",
-      "network of a conditional density, or ridge",
+      "least squares", "least squares, lasso or by context",
+      "network of conditional quantiles",
+      "network of a conditional density, or ridge", "least squares",
       "networks of features, ridge",
       "least squares within strata"),
     controls = c("vcov", "vcov", "vcov, nfolds, foldid, lambda, refit",
+      "family, shape, df, residual, residual_df, vcov, n_boot",
       "context, stage1, encoder, shrink, control, n_boot",
       "control, n_quantiles, nodes, non_crossing, cross_fit, n_boot",
       "control, first_stage, n_components, n_draws, ridge, cross_fit, n_boot",
+      "control, n_splits, test, nonlinearity, vcov",
       "control, n_features, ridge, cross_fit, n_boot",
       "family, strata, n_strata, pre_size, score_weights, se, n_repeats, smooth")
   )

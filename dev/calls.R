@@ -29,6 +29,9 @@ calls <- alist(
   C_control_function_fit = suppressWarnings(iv_control_function(I(1 * (y > 1)) ~ x | z, toy,
     family = "binomial", n_boot = 10, cluster = ~family, seed = 1
   )),
+  C_delivr_fit = suppressWarnings(iv_delivr(y ~ x | z, toy, n_splits = 2, seed = 1,
+    control = nn_control(hidden = 2, epochs = 2, batch_norm = FALSE)
+  )),
   C_density_mode = density_mode(c(1, 2, 4), c(0.2, 0.5, 0.3), bw = 0.5, exact = TRUE),
   C_dfiv_boot = suppressWarnings(iv_dfiv(y ~ x + w | z + w, toy, cross_fit = 2,
     n_boot = 10, cluster = ~family, control = nn_control(hidden = 2, epochs = 2)
