@@ -192,3 +192,27 @@ multiply_genotypes <- function(problem, coef, n_threads) {
   restored[problem$order] <- out$value
   restored
 }
+
+# The crossproducts by fold (all rows where there are none) that lasso_fit() takes: means, and those
+# of [1, w, z, x] less the means; `crossprod`: the statistics of all rows.
+fold_moments <- function(frame, foldid, n_threads) {
+  problem <- file_order(frame)
+  shards <- if (is.null(foldid)) {
+    list(crossprod_of(frame, problem, n_threads))
+  } else {
+    fold <- foldid[problem$order]
+    lapply(seq_len(max(fold)), function(k) {
+      crossprod_of(frame, problem, n_threads, rows = which(fold == k))
+    })
+  }
+  total <- Reduce(add_people, shards)
+  all <- crossprod_moments(total)
+  p <- length(all$mean) # with the constant, without the outcome
+  gram <- vapply(shards, function(shard) {
+    own <- crossprod_moments(shard, crossprod_fill(total))
+    off <- (own$mean - all$mean)[-p]
+    inner <- own$gram[-p, -p] + own$total * tcrossprod(off)
+    rbind(own$total * c(1, off), cbind(own$total * off, inner))
+  }, matrix(0, p, p))
+  list(mean = all$mean[-p], gram = gram, l = all$l, crossprod = total)
+}

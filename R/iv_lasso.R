@@ -50,6 +50,7 @@
 #' @inheritParams iv_2sls
 #' @inheritSection iv_2sls Formulas
 #' @inheritSection iv_2sls Missing values
+#' @inheritSection iv_2sls Genotypes in files
 #' @param lambda Which penalty to use: `"lambda.min"` (least cross-validated error), `"lambda.1se"`
 #'   (the largest within one standard error of it), or a number (then nothing is cross-validated).
 #' @param refit Two-stage least squares on the selected instruments (`TRUE`), or regression on the
@@ -88,7 +89,7 @@
 iv_lasso <- function(formula = NULL, data = NULL, subset = NULL, weights = NULL, na.action = NULL,
                      cluster = NULL, vcov = c("iid", "HC0", "HC1", "HC2", "HC3"),
                      na_genotype = c("impute", "drop", "error"),
-                     y = NULL, x = NULL, z = NULL, w = NULL, lambda = "lambda.min",
+                     y = NULL, x = NULL, z = NULL, w = NULL, id = NULL, lambda = "lambda.min",
                      refit = FALSE, nfolds = 10, foldid = NULL,
                      folds = c("random", "contiguous"), nlambda = 100, lambda_min_ratio = NULL,
                      lambda_path = NULL, scaling = c("fold", "all"), seed = NULL, model = TRUE,
@@ -99,7 +100,7 @@ iv_lasso <- function(formula = NULL, data = NULL, subset = NULL, weights = NULL,
   scaling <- check_choice(scaling, c("fold", "all"))
   check_flag(model)
   frame <- iv_frame(call, parent.frame(), list(y = y, x = x, z = z, w = w), "required",
-    na_genotype = if (missing(na_genotype)) "impute" else na_genotype
+    na_genotype = if (missing(na_genotype)) "impute" else na_genotype, stream = TRUE
   )
   vcov <- check_vcov(vcov, frame)
   check_lasso_frame(frame)
@@ -107,10 +108,13 @@ iv_lasso <- function(formula = NULL, data = NULL, subset = NULL, weights = NULL,
   foldid <- if (is.character(lambda)) {
     resolve_folds(foldid, nfolds, check_choice(folds, c("random", "contiguous")), seed, frame)
   }
+  moments <- if (!is.null(frame$beds)) fold_moments(frame, foldid, threads)
+  frame$crossprod <- moments$crossprod
   first <- lasso_fit(frame$x[, 1], frame$z, frame$w, frame$weights, foldid, frame$intercept,
     lambda = if (is.numeric(lambda)) lambda else check_lambda_path(lambda_path),
     nlambda = check_count(nlambda, min = 2),
-    lambda_min_ratio = check_ratio(lambda_min_ratio), scaling = scaling, n_threads = threads
+    lambda_min_ratio = check_ratio(lambda_min_ratio), scaling = scaling, n_threads = threads,
+    moments = moments[c("mean", "gram", "l")]
   )
   check_first(first, frame)
   chosen <- switch(as.character(lambda), lambda.min = first$i_min, lambda.1se = first$i_1se, 1L)
@@ -212,7 +216,7 @@ keep_instruments <- function(frame, keep) {
 }
 
 # Fitted exposure.
-lasso_predict <- function(first, chosen, frame) {
+lasso_predict <- function(first, chosen, frame, n_threads) {
   b <- first$beta[, chosen]
   a <- first$unpenalised[, chosen]
   out <- a[1] + drop(frame$w %*% a[-1])
@@ -223,6 +227,9 @@ lasso_predict <- function(first, chosen, frame) {
     if (any(mine != 0)) {
       out <- out + if (is.null(dim(v))) v * mine else drop(v %*% mine)
     }
+  }
+  if (!is.null(frame$beds)) {
+    out <- out + multiply_genotypes(file_order(frame), b, n_threads)
   }
   out
 }
@@ -237,7 +244,7 @@ lasso_second_stage <- function(first, chosen, frame, vcov, refit, call, model, n
   }
   fitted_x <- frame
   fitted_x$z_names <- character() # the regression has no instruments
-  fitted_x$x[, 1] <- lasso_predict(first, chosen, frame)
+  fitted_x$x[, 1] <- lasso_predict(first, chosen, frame, n_threads)
   fit <- fit_linear(fitted_x, vcov, "OLS", "iv_lasso", call, model, n_threads)
   name <- colnames(frame$x)
   fit$estimator <- "LASSO first stage"

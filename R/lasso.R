@@ -3,14 +3,16 @@
 
 # x (n), z (n, L) or a list of columns and matrices, w (n, kw) or NULL, weights (n) or NULL, foldid
 # (n) in 1..K or NULL. A lambda that is given is sorted, its duplicates dropped.
+# moments: of streamed instruments (fold_moments()), instead of z.
 # scaling: "fold" standardises within each training fold, "all" once on all rows.
 lasso_fit <- function(x, z, w = NULL, weights = NULL, foldid = NULL, intercept = TRUE,
                       lambda = NULL, nlambda = 100L, lambda_min_ratio = NULL,
                       scaling = c("fold", "all"), tolerance = 1e-10, max_iter = 1000L,
-                      n_threads = mrl_threads()) {
+                      n_threads = mrl_threads(), moments = NULL) {
   scaling <- check_choice(scaling, c("fold", "all"))
   if (is.null(lambda_min_ratio)) {
-    lambda_min_ratio <- if (length(x) > n_columns(z)) 1e-4 else 1e-2
+    n_z <- if (is.null(moments)) n_columns(z) else moments$l
+    lambda_min_ratio <- if (length(x) > n_z) 1e-4 else 1e-2
   }
   settings <- list(
     intercept = intercept,
@@ -21,6 +23,7 @@ lasso_fit <- function(x, z, w = NULL, weights = NULL, foldid = NULL, intercept =
     tolerance = as.double(tolerance),
     max_iter = as.integer(max_iter),
     nfolds = if (is.null(foldid)) 0L else max(foldid),
+    moments = moments,
     n_threads = n_threads,
     isa = isa_setting()
   )

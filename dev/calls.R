@@ -19,9 +19,12 @@ toy_bed <- bed(write_bed(toy_missing$z, tempfile()))
 calls <- alist(
   C_assoc_bed = suppressMessages(snp_associations(toy_bed, toy, c("x", "y"), covariates = ~w)),
   C_assoc_matrix = snp_associations(toy$z, toy, "x", covariates = ~w, cluster = "family"),
+  C_bed_centre = suppressMessages(iv_2sls(y ~ x | toy_bed, toy, vcov = "HC1")),
   C_bed_decode = as.matrix(toy_bed[3:9, 2:1], impute = TRUE),
   C_bed_describe = bed_stats(toy_bed),
   C_bed_encode = write_bed(toy$z, tempfile()),
+  C_bed_multiply = suppressMessages(iv_lasso(y ~ x | toy_bed, toy, lambda = 0.01)),
+  C_bed_sums = suppressMessages(iv_crossprod(y ~ x | toy_bed, toy)),
   C_conformal_calibrate = conformal(function(d) d$x, toy, outcome = "y", conf_level = 0.8),
   C_control_function_basis = effect_curve(
     suppressWarnings(iv_control_function(y ~ x + w | z + w, toy)), x = 0:1

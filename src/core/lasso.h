@@ -25,6 +25,10 @@ typedef struct {
   const int *fold;        /* (n) in 1 .. n_folds, or NULL: no cross-validation */
   size_t n, n_w, n_z, n_folds;
   int intercept;
+  /* Instead of the columns and weights: their means (p - 1, without the constant), and for each
+   * fold (for all rows where there are none) the crossproducts (p, p) of [1, w, z, x] less these
+   * means. With an intercept only. NULL: the columns are there. */
+  const double *mean, *gram;
 } mrl_lasso_data;
 
 typedef struct {

@@ -18,7 +18,7 @@ static size_t block_rows(size_t n, size_t p)
 void mrl_lasso_moments_carve(mrl_lasso_moments *moments, mrl_arena *arena,
                              const mrl_lasso_data *data, const mrl_ctx *ctx)
 {
-  const size_t p = data->n_w + data->n_z + 2, block = block_rows(data->n, p);
+  const size_t p = data->n_w + data->n_z + 2, block = data->gram ? 0 : block_rows(data->n, p);
   moments->p = p;
   moments->block = block;
   moments->data = MRL_TAKE(arena, const double *, p);
@@ -145,10 +145,78 @@ static mrl_status add_block(mrl_lasso_moments *moments, const mrl_lasso_data *da
   return MRL_OK;
 }
 
+/* Shifts and scales of columns that are known by their moments: powers of two near the standard
+ * deviations. A spread of rounding errors of the mean is none. */
+static void place_given(mrl_lasso_moments *moments, const mrl_lasso_data *data)
+{
+  const size_t p = moments->p, n_grams = data->n_folds > 0 ? data->n_folds : 1;
+  moments->shift[0] = 0;
+  moments->scale[0] = 1;
+  for (size_t j = 1; j < p; j++) {
+    const double mean = data->mean[j - 1];
+    double total = 0, square = 0;
+    for (size_t k = 0; k < n_grams; k++) {
+      total += data->gram[k * p * p];
+      square += data->gram[k * p * p + j * (p + 1)];
+    }
+    int power = 0;
+    frexp(sqrt(fmax(square / total, 0)), &power);
+    moments->shift[j] = mean;
+    moments->scale[j] = square / total > 1e-26 * mean * mean ? ldexp(1, -power) : 0;
+  }
+  if (moments->scale[p - 1] == 0) {
+    moments->scale[p - 1] = 1;
+  }
+}
+
+static void scale_gram(double *out, const double *gram, const double *scale, size_t p)
+{
+  for (size_t j = 0; j < p; j++) {
+    for (size_t i = 0; i < p; i++) {
+      out[i + j * p] = gram[i + j * p] * scale[i] * scale[j];
+    }
+  }
+}
+
+/* The crossproducts that were given, of columns moved and scaled. */
+static void take_given(mrl_lasso_moments *moments, const mrl_lasso_data *data, const mrl_ctx *ctx)
+{
+  const size_t p = moments->p;
+  place_given(moments, data);
+  if (data->n_folds == 0) {
+    scale_gram(moments->total, data->gram, moments->scale, p);
+  }
+  for (size_t k = 0; k < data->n_folds; k++) {
+    scale_gram(moments->fold + k * p * p, data->gram + k * p * p, moments->scale, p);
+    mrl_poll(ctx);
+  }
+}
+
+static void add_folds(mrl_lasso_moments *moments, size_t n_folds, const mrl_ctx *ctx)
+{
+  const size_t p = moments->p;
+  for (size_t k = 0; k < n_folds; k++) {
+#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
+    for (size_t i = 0; i < p * p; i++) {
+      moments->total[i] += moments->fold[k * p * p + i];
+    }
+    mrl_poll(ctx);
+  }
+}
+
 mrl_status mrl_lasso_moments_make(mrl_lasso_moments *moments, const mrl_lasso_data *data,
                                   mrl_isa isa, const mrl_ctx *ctx)
 {
   const size_t p = moments->p;
+  if (data->gram && !data->intercept) {
+    return MRL_BAD_ARGUMENT;
+  }
+  if (data->gram) {
+    memset(moments->total, 0, p * p * sizeof *moments->total);
+    take_given(moments, data, ctx);
+    add_folds(moments, data->n_folds, ctx);
+    return MRL_OK;
+  }
   point_to_data(moments, data);
   place_columns(moments, data, ctx);
   for (size_t i = 0; i < moments->block; i++) {
@@ -163,12 +231,6 @@ mrl_status mrl_lasso_moments_make(mrl_lasso_moments *moments, const mrl_lasso_da
     const size_t left = data->n - first, count = left < moments->block ? left : moments->block;
     MRL_TRY(add_block(moments, data, first, count, isa, ctx));
   }
-  for (size_t k = 0; k < data->n_folds; k++) {
-#pragma omp parallel for num_threads(ctx->n_threads) schedule(static)
-    for (size_t i = 0; i < p * p; i++) {
-      moments->total[i] += moments->fold[k * p * p + i];
-    }
-    mrl_poll(ctx);
-  }
+  add_folds(moments, data->n_folds, ctx);
   return MRL_OK;
 }

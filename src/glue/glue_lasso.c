@@ -43,12 +43,22 @@ static mrl_lasso_data read_data(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldi
   data.n_z = glue_count_columns(z, n, "z");
   data.z = read_columns(z, data.n_z, n, "z");
   data.weights = glue_dbl_or_null(weights, n, "weights");
+  SEXP moments = glue_item(settings, "moments");
+  if (!Rf_isNull(moments)) {
+    data.n_z = (size_t)glue_item_int(moments, "l");
+  }
   data.fold = glue_int_or_null(foldid, n, "foldid");
   data.n_folds = data.fold ? (size_t)glue_item_int(settings, "nfolds") : 0;
   for (R_xlen_t i = 0; data.fold && i < n; i++) {
     if (data.fold[i] < 1 || (size_t)data.fold[i] > data.n_folds) {
       Rf_error("internal error: `foldid` is %d, not in 1 .. nfolds", data.fold[i]);
     }
+  }
+  if (!Rf_isNull(moments)) {
+    const R_xlen_t p = (R_xlen_t)(data.n_w + data.n_z + 2);
+    const R_xlen_t grams = data.n_folds > 0 ? (R_xlen_t)data.n_folds : 1;
+    data.mean = glue_dbl(glue_item(moments, "mean"), p - 1, "mean");
+    data.gram = glue_dbl(glue_item(moments, "gram"), p * p * grams, "gram");
   }
   return data;
 }
