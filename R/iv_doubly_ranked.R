@@ -73,7 +73,8 @@
 #' @param leave_out Random people that each repeat goes without; NULL: 10 where there are repeats.
 #' @param smooth The LACE as a function of the exposure: `"spline"`, by weighted least squares on
 #'   their means, or `"piecewise"`, constant between the midpoints of the means.
-#' @param degree Degree of the spline's pieces (2: the curve is cubic between knots), 0 to 3.
+#' @param degree Degree of the spline's pieces, 0 to 3 (2: the curve is cubic between knots); NULL:
+#'   2, or less where strata are too few.
 #' @param knots Exposures at which pieces of the spline join; none by default.
 #' @param model Keep exposure and stratum of each person? Instruments are never kept.
 #' @param seed One whole number, or NULL to draw one from R's generator.
@@ -86,8 +87,8 @@
 #'
 #'   Errors: `mrlearn_error_data` where a stratum has fewer than 3 people or the outcome is not 0
 #'   and 1; `mrlearn_error_collinear` where the instrument is constant. Warnings of class
-#'   `mrlearn_warning_strata` tell strata without estimate (instrument constant there, separated
-#'   outcome) and ranks that equal exposures disturb.
+#'   `mrlearn_warning_strata` tell strata without estimate (instrument or exposure constant
+#'   there, separated outcome) and ranks that equal exposures disturb.
 #' @references Tian, H., Mason, A. M., Liu, C. & Burgess, S. (2023). PLoS Genetics 19:e1010823.
 #'   Burgess, S., Davies, N. M. & Thompson, S. G. (2014). Epidemiology 25:877. Staley, J. R. &
 #'   Burgess, S. (2017). Genet. Epidemiol. 41:341. Barnard, J. & Rubin, D. B. (1999). Biometrika
@@ -105,7 +106,7 @@ iv_doubly_ranked <- function(formula = NULL, data = NULL, subset = NULL, weights
                              pre_size = n_strata, rule = c("spread", "fill"), score_weights = NULL,
                              vcov = c("iid", "HC1"), se = c("delta", "first_order"),
                              ties = c("random", "order"), n_repeats = 1, leave_out = NULL,
-                             smooth = c("spline", "piecewise"), degree = 2, knots = NULL,
+                             smooth = c("spline", "piecewise"), degree = NULL, knots = NULL,
                              na_genotype = c("impute", "drop", "error"), y = NULL, x = NULL,
                              z = NULL, w = NULL, model = TRUE, seed = NULL,
                              n_threads = mrl_threads()) {

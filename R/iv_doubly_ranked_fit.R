@@ -99,14 +99,14 @@ repeat_df <- function(within, between, m, complete) {
 warn_strata <- function(lace, effects, strata) {
   without <- which(is.na(lace$estimate))
   if (length(without) == nrow(lace)) {
-    stop_mrl("data", "No stratum has an estimate: the instrument is constant within each, or the ",
-      "outcome is separated.")
+    stop_mrl("data", "No stratum has an estimate: instrument or exposure is constant within each, ",
+      "or the outcome is separated.")
   }
   if (length(without)) {
     separated <- apply(effects["separated", , , drop = FALSE] > 0, 2, any)[without]
-    why <- ifelse(separated, "outcome separated", "instrument constant or outcome not estimable")
-    warn_mrl("strata", "No estimate in ", paste0("stratum ", without, " (", why, ")",
-      collapse = ", "), ".")
+    why <- ifelse(separated, "outcome separated", "instrument or exposure constant")
+    told <- paste0("stratum ", without, " (", why, ")", collapse = ", ")
+    warn_mrl("strata", "No estimate in ", told, ".")
   }
   worst <- max(lace$gr, 0, na.rm = TRUE)
   if (strata == "doubly_ranked" && worst > 1.02) {
@@ -177,7 +177,7 @@ trend_row <- function(name, estimate, se, x, method) {
 
 check_lace_shape <- function(smooth, degree, knots) {
   smooth <- check_choice(smooth, c("spline", "piecewise"), "smooth")
-  degree <- check_count(degree, "degree", min = 0, max = 3)
+  degree <- if (!is.null(degree)) check_count(degree, "degree", min = 0, max = 3)
   knots <- if (is.null(knots)) numeric() else sort(check_doubles(knots, "knots"))
   if (anyDuplicated(knots)) {
     stop_argument("knots", "must differ", describe(knots))
@@ -197,6 +197,9 @@ fit_lace_curve <- function(lace, shape) {
     shape$degree <- 0L
     shape$knots <- (s$x.mean[-1] + s$x.mean[-nrow(s)]) / 2
   }
+  if (is.null(shape$degree)) {
+    shape$degree <- max(0L, min(2L, length(unique(s$x.mean)) - 1L - length(shape$knots)))
+  }
   p <- shape$degree + 1L + length(shape$knots)
   if (p > nrow(s)) {
     stop_argument("degree", paste("and `knots` must leave at most one coefficient for each of",
@@ -207,8 +210,8 @@ fit_lace_curve <- function(lace, shape) {
   design <- lace_basis(s$x.mean, basis) / s$std.error
   factor <- qr(design)
   if (factor$rank < p) {
-    stop_argument("knots", "must have strata's mean exposures between them",
-      shorten(format(shape$knots)))
+    stop_argument("degree", "and `knots` must leave mean exposures that tell the pieces apart",
+      paste(p, "coefficients for", factor$rank, "that can be told apart"))
   }
   target <- s$estimate / s$std.error
   coef <- qr.coef(factor, target)

@@ -243,10 +243,10 @@ static double gelman_rubin(const double sum[2], const double square[2], double l
   for (int c = 0; c < 2; c++) {
     within += (square[c] - sum[c] * sum[c] / length) / (length - 1) / 2;
   }
-  if (!(within > 1e-12)) { /* whole numbers: nothing but rounding is so small */
-    return 1;
-  }
   const double apart = (sum[0] - sum[1]) / length, between = length * apart * apart / 2;
+  if (!(within > 1e-12)) { /* of whole numbers: nothing but rounding is so small */
+    return between > 1e-12 ? INFINITY : 1;
+  }
   return sqrt(((length - 1) / length * within + between / length) / within);
 }
 

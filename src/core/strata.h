@@ -51,8 +51,8 @@ typedef struct {
 /*
  * What is known of a stratum. Associations come from regressions of x and of y on the instrument,
  * covariates and a constant; collinear covariates are left out. They are NaN where the instrument
- * is constant or collinear there, or people are too few (fewer than 3, or no degree of freedom),
- * those of the outcome also where a logistic regression is separated.
+ * is constant or collinear there, the exposure constant, or people are too few (fewer than 3, or no
+ * degree of freedom), those of the outcome also where a logistic regression is separated.
  */
 typedef enum {
   MRL_STRATUM_N,    /* people */
@@ -66,7 +66,8 @@ typedef enum {
   MRL_STRATUM_SEPARATED, /* 1: the outcome is separated by the columns */
   MRL_STRATUM_GR_LOW,  /* Gelman-Rubin statistics of the least and of the greatest rank that the */
   MRL_STRATUM_GR_HIGH, /* stratum's first and last place may have, over two halves of the complete
-                          pre-strata: 1 without equal values; NaN with fewer than 4 of them */
+                          pre-strata: 1 without equal values, infinite where ranks differ
+                            between the halves alone; NaN with fewer than 4 of them */
   MRL_STRATUM_N_COLUMN
 } mrl_stratum_column;
 

@@ -118,6 +118,15 @@ static double mean_exposure(const effect_work *work, const mrl_strata_data *data
   return sum / total;
 }
 
+static int is_constant(const double *x, size_t n)
+{
+  size_t i = 1;
+  while (i < n && x[i] == x[0]) {
+    i++;
+  }
+  return i >= n;
+}
+
 /* q (n): the last column of C R^-1, in scaled units and without weights. */
 static mrl_status unit_instrument(effect_work *work)
 {
@@ -293,7 +302,7 @@ mrl_status mrl_strata_effect(double *effect, const mrl_strata_data *data, const 
   }
   gather(&work, data, row, n);
   effect[MRL_STRATUM_MEAN] = mean_exposure(&work, data, n);
-  if (n < 3) {
+  if (n < 3 || is_constant(work.col[data->n_w + 1], n)) {
     return MRL_OK;
   }
   const mrl_lsq_data lsq = lsq_data(&work, data, n);
