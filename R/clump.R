@@ -60,7 +60,7 @@ clump <- function(associations, genotypes, r2 = 0.001, kb = 10000, p = 5e-8, p2 
     stop_argument("kb", "must be Inf where positions of variants are unknown", describe(kb))
   }
   settings <- list(
-    radius = if (is.finite(kb)) ceiling(kb * 1000) - 1 else Inf,
+    radius = if (is.finite(kb)) floor(kb * 1000 + 1e-6) - 1 else Inf,
     r2 = check_number(r2, min = 0, max = 1), haplotype = TRUE, n_threads = check_threads(n_threads),
     isa = isa_setting()
   )

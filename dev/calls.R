@@ -102,6 +102,7 @@ calls <- alist(
   C_mvmr_estimate = mv_estimate(lipid_chd, mv_methods()$name, n = 1000, n_boot = 3, num_pert = 2,
     K_vec = 0:2, random_start = 1, seed = 1
   ),
+  C_pca_bed = genotype_pcs(toy_bed, k = 2),
   C_quantreg_fit = suppressWarnings(quantile_regression(y ~ x, toy, tau = c(0.2, 0.8),
     control = nn_control(hidden = 2, epochs = 2), seed = 1
   )),
@@ -112,6 +113,7 @@ calls <- alist(
     degree = 1, seed = 1, data = toy
   )),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
+  C_score_bed = allele_score(toy_bed, data.frame(SNP = "g1", effect_allele = "A", beta = 1)),
   C_sim_burgess = sim_burgess2014(n = 12, type = "logistic", seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
   C_sim_demand = sim_demand(n = 12, seed = 1),
