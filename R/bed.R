@@ -24,6 +24,12 @@
 #' To keep dosages, write them as text (`plink2 --pfile data --export A`), read that, and give the
 #' matrix: dosages in a plain matrix are taken wherever a `bed()` is.
 #'
+#' @section As instruments:
+#' A variable holding a `bed()` stands in the formula where a matrix would (`y ~ x | genotypes`), or
+#' is given as `z`. [iv_2sls()], [iv_lasso()], [iv_contextual()], [iv_quantile()] and [iv_deep()]
+#' join it to the data by `id =`; with the others put its people into the order of the data first:
+#' `genotypes[data$iid, ]`. The first two stream it, the others decode it to a matrix.
+#'
 #' @param prefix The path of the three files without their extension, or of the .bed with it.
 #' @return A list of class `mrl_bed`: `path`, `n_file` and `p_file` (people and variants in the
 #'   file), `samples` (data.frame `fid, iid, father, mother, sex, phenotype`) and `variants`

@@ -2,8 +2,8 @@
 
 #' Call rate, allele frequency and Hardy-Weinberg equilibrium
 #'
-#' `bed_stats()` counts the genotypes of each variant among the people selected; `bed_filter()` keeps
-#' the variants that pass, and says how many each rule removed.
+#' `bed_stats()` counts the genotypes of each variant among the people selected; `bed_filter()`
+#' keeps the variants that pass, and says how many each rule removed.
 #'
 #' The exact Hardy-Weinberg test assumes unrelated people of one population: with several
 #' populations or families in the file it removes good variants.
@@ -67,7 +67,7 @@ bed_filter <- function(x, call_rate = 0.95, maf = 0.01, hwe = 1e-6, n_threads = 
     stop_mrl("data", "No variant is left: ", describe_filters(filters), ".")
   }
   inform_mrl("filtered", sum(!left), " of ", length(left), " variants are removed",
-    if (any(!left)) c(" (", describe_filters(filters), ")"), ".")
+    if (any(!left)) paste0(" (", describe_filters(filters), ")"), ".")
   x <- x[, left]
   x$filters <- filters
   x

@@ -1,5 +1,5 @@
-# Genotypes in PLINK files as the instruments of an iv_*() estimator: found in the formula, joined to
-# the people of a phenotype table, streamed or decoded.
+# Genotypes in PLINK files as the instruments of an iv_*() estimator: found in the formula, joined
+# to the people of a phenotype table, streamed or decoded.
 
 # The instruments of a formula that are bed() objects, by their names; NULL if none is. spec: as
 # parse_iv_formula() makes it.

@@ -84,7 +84,10 @@ beside_genotypes <- function(with, frame) {
 # rows: those of the problem (in the file's order) to sum over; NULL: all.
 crossprod_of <- function(frame, problem, n_threads, with = NULL, rows = NULL) {
   pick <- function(v) {
-    if (is.null(rows) || is.null(v)) v else if (is.null(dim(v))) v[rows] else v[rows, , drop = FALSE]
+    if (is.null(rows) || is.null(v)) {
+      return(v)
+    }
+    if (is.null(dim(v))) v[rows] else v[rows, , drop = FALSE]
   }
   weights <- pick(problem$weights)
   q <- cbind(pick(problem$w), pick(problem$x), pick(problem$y))

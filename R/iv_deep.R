@@ -57,7 +57,7 @@
 iv_deep <- function(formula = NULL, data = NULL, subset = NULL, weights = NULL,
                     na.action = NULL, cluster = NULL,
                     na_genotype = c("impute", "drop", "error"),
-                    y = NULL, x = NULL, z = NULL, w = NULL, binary = FALSE,
+                    y = NULL, x = NULL, z = NULL, w = NULL, id = NULL, binary = FALSE,
                     first_stage = c("gaussian", "mixture", "ridge"), n_components = 5,
                     n_draws = 1, ridge = NULL, stage2_data = NULL, cross_fit = 1, n_boot = 0,
                     workers = c("auto", "threads", "future"), control = nn_control(),

@@ -144,6 +144,9 @@ instrument_design <- function(call, env, frame) {
   if (is.null(call$formula)) {
     return(list(plain = TRUE, labels = frame$z_names, names = frame$z_names))
   }
+  if (isTRUE(frame$is_decoded)) { # genotypes in files: new rows name the variants
+    return(list(plain = TRUE, labels = frame$z_names, names = frame$z_names))
+  }
   formula <- eval(call$formula, env)
   data <- eval(call$data, env)
   spec <- parse_iv_formula(formula, data, "required")
