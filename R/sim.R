@@ -69,6 +69,10 @@ print.mr_sim <- function(x, n = 6L, digits = 4L, ...) {
   cat("\n")
   most <- 8L
   shown <- x[seq_len(min(n, nrow(x))), seq_len(min(most, ncol(x))), drop = FALSE]
+  shown[] <- lapply(shown, function(column) {
+    long <- is.character(column) && any(nchar(column) > 24L)
+    if (long) paste0(substr(column, 1L, 21L), "...") else column
+  })
   print(shown, digits = digits)
   more <- c(
     if (nrow(x) > n) paste(big(nrow(x) - n), "more rows"),

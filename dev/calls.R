@@ -119,6 +119,8 @@ calls <- alist(
   C_sim_demand = sim_demand(n = 12, seed = 1),
   C_sim_effect_modifier = sim_effect_modifier(n = 12, n_variants = 3, seed = 1),
   C_sim_nonlinear = sim_nonlinear(n = 12, n_variants = 3, seed = 1),
+  C_sim_sequence = sim_sequences(n = 4, length = 40, seed = 1),
+  C_sim_sequence_hits = truth(sim_sequences(n = 2, length = 40, seed = 1))$oracle(strrep("AG", 20)),
   C_sim_summary = sim_summary(n_snps = 4, seed = 1),
   C_sim_tian = sim_tian2023(n = 12, scenario = "D", outcome = 4, seed = 1),
   C_strata_effects = suppressWarnings(iv_doubly_ranked(I(y > 0) + 0 ~ x + w | z + w, toy,

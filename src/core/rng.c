@@ -262,6 +262,30 @@ double mrl_rng_gamma(mrl_rng *rng, double shape)
   return larger * exact_exp(-mrl_rng_exponential(rng) / shape);
 }
 
+/* Arrivals up to time `mean`, their gaps exponential. Long times are halved by the arrival number
+ * 7/8 of the mean: if it is early, go on from there; if it is late, the arrivals before it are
+ * uniform up to it, so those in time are binomial (Ahrens & Dieter 1974). */
+double mrl_rng_poisson(mrl_rng *rng, double mean)
+{
+  double count = 0;
+  while (mean > 32) {
+    const double arrivals = floor(mean * 0.875), at = mrl_rng_gamma(rng, arrivals);
+    if (at > mean) {
+      const double share = mean / at;
+      for (double i = 1; i < arrivals; i++) {
+        count += mrl_rng_uniform(rng) < share;
+      }
+      return count;
+    }
+    count += arrivals;
+    mean -= at;
+  }
+  for (double at = mrl_rng_exponential(rng); at < mean; at += mrl_rng_exponential(rng)) {
+    count++;
+  }
+  return count;
+}
+
 /* p = head 2^-16 + tail 2^-80: an allele is 1 if 16 random bits, then 64 more, are below these. */
 typedef struct {
   uint32_t head;

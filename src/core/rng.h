@@ -36,6 +36,7 @@ typedef enum {
   MRL_RNG_SIM_BURGESS,
   MRL_RNG_SIM_TIAN,
   MRL_RNG_STRATA,
+  MRL_RNG_SIM_SEQUENCE,
   MRL_RNG_N_PURPOSE
 } mrl_rng_purpose;
 
@@ -63,6 +64,8 @@ double mrl_rng_normal(mrl_rng *rng);
 double mrl_rng_exponential(mrl_rng *rng);
 /* Shape > 0, scale 1; may underflow to 0 for shapes below about 0.05. */
 double mrl_rng_gamma(mrl_rng *rng, double shape);
+/* A whole number; mean finite and not negative. */
+double mrl_rng_poisson(mrl_rng *rng, double mean);
 /* Binomial(2, p), 0 <= p <= 1, exact: two independent alleles. */
 int mrl_rng_genotype(mrl_rng *rng, double p);
 

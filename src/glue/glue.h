@@ -109,6 +109,8 @@ SEXP C_sim_contextual(SEXP settings);
 SEXP C_sim_demand(SEXP settings);
 SEXP C_sim_effect_modifier(SEXP settings);
 SEXP C_sim_nonlinear(SEXP settings);
+SEXP C_sim_sequence(SEXP motifs, SEXP settings);
+SEXP C_sim_sequence_hits(SEXP sequences, SEXP motifs, SEXP settings);
 SEXP C_sim_summary(SEXP settings);
 SEXP C_sim_tian(SEXP settings);
 SEXP C_strata_effects(SEXP data, SEXP settings);
