@@ -16,6 +16,11 @@ toy_missing <- toy
 toy_missing$z[2, 1] <- NA
 toy_bed <- bed(write_bed(toy_missing$z, tempfile()))
 
+toy_network <- seq_model(list(
+  seq_layer("conv", units = 2, taps = 3), seq_layer("activation", activation = "relu"),
+  seq_layer("max_pool", size = 2), seq_layer("dense", units = 1)
+), 6, parameters = seq(-1, 1, length.out = 31))
+
 calls <- alist(
   C_assoc_bed = suppressMessages(snp_associations(toy_bed, toy, c("x", "y"), covariates = ~w)),
   C_assoc_matrix = snp_associations(toy$z, toy, "x", covariates = ~w, cluster = "family"),
@@ -114,6 +119,12 @@ calls <- alist(
   )),
   C_rng_draw = rng_draw("normal", 5, seed = 1),
   C_score_bed = allele_score(toy_bed, data.frame(SNP = "g1", effect_allele = "A", beta = 1)),
+  C_seq_encode = seq_codes(c("ACGN", "acgu"), list(
+    length = 4L, alphabet = list(letters = "ACGT", unknown = "N")
+  )),
+  C_seq_mutate = mutagenize(toy_network, c("ACGTAC", "NNACGT"), reverse_complement = TRUE),
+  C_seq_predict = predict(toy_network, c("ACGTAC", "NNACGT")),
+  C_seq_shape = seq_model(list(seq_layer("conv", units = 2, taps = 3)), 4),
   C_sim_burgess = sim_burgess2014(n = 12, type = "logistic", seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
   C_sim_demand = sim_demand(n = 12, seed = 1),

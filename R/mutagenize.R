@@ -1,0 +1,163 @@
+# Effects of single substitutions on a model's predictions.
+
+#' Effects of mutations
+#'
+#' In-silico mutagenesis: the change of every output when one letter of a sequence is replaced.
+#' Exact: what a letter reaches is recomputed from layer to layer, the rest is taken from the
+#' reference sequence, so that all substitutions cost a small part of as many predictions.
+#'
+#' The effect is that on the model's prediction, not on the world: where the model learnt a
+#' confounder, its effects carry it.
+#'
+#' @param model A [seq_model()] with parameters.
+#' @param sequences As in [predict.seq_model()].
+#' @param positions Positions that are mutated, from 1; `NULL`: all.
+#' @param variants Instead of all substitutions: a data.frame with `sequence` (name or number),
+#'   `position` (from 1), `alt` (a letter) and, if it is to be checked, `ref`.
+#' @param reverse_complement Average the effects of both strands? As in [predict.seq_model()].
+#' @param n_threads Number of threads; results do not depend on it.
+#' @param ... Not used.
+#' @return A data.frame `sequence, position, ref, alt, output, effect`, one row for each variant and
+#'   output, outputs of a variant behind each other; effect = prediction of the mutant less that of
+#'   the sequence. An unknown reference letter has `ref` N (X in proteins) and all letters as `alt`.
+#'   Raises `mrlearn_error_argument` or `mrlearn_error_data` for variants that do not fit the
+#'   sequences.
+#' @references Nair et al. (2022), Bioinformatics 38:2397; Schreiber et al. (2022), Bioinformatics
+#'   38:3557: fast mutagenesis by what a mutation reaches.
+#' @examples
+#' model <- seq_model(list(seq_layer("conv", units = 1, taps = 2), seq_layer("global_max")), 4,
+#'   parameters = c(1, 0, 0, 0, 0, 1, 0, 0, 0)
+#' )
+#' mutagenize(model, c(s = "GACG"), positions = 2)
+#' @export
+mutagenize <- function(model, sequences, ...) {
+  UseMethod("mutagenize")
+}
+
+#' @rdname mutagenize
+#' @export
+mutagenize.seq_model <- function(model, sequences, positions = NULL, variants = NULL,
+                                 reverse_complement = FALSE, n_threads = mrl_threads(), ...) {
+  check_no_dots(...)
+  check_has_parameters(model)
+  input <- seq_codes(sequences, model)
+  if (!is.null(variants) && !is.null(positions)) {
+    stop_mrl("argument", "Give `positions` or `variants`, not both.")
+  }
+  changes <- if (is.null(variants)) {
+    all_variants(input$codes, check_positions(positions, model$length), model)
+  } else {
+    given_variants(variants, input, model)
+  }
+  effect <- mutate_codes(model, input$codes, changes, n_threads)
+  if (check_flag(reverse_complement)) {
+    other <- list(
+      sequence = changes$sequence, position = model$length - 1L - changes$position, alt = 3L - changes$alt
+    )
+    codes <- reverse_codes(input$codes, model$alphabet)
+    effect <- (effect + mutate_codes(model, codes, other, n_threads)) / 2
+  }
+  variant_frame(effect, changes, input, model)
+}
+
+check_positions <- function(positions, length) {
+  if (is.null(positions)) {
+    return(seq_len(length))
+  }
+  if (!is.numeric(positions) || !base::length(positions) || anyNA(positions) ||
+    any(positions != round(positions) | positions < 1 | positions > length)) {
+    stop_argument("positions", paste("must be whole numbers from 1 to", length),
+      describe(positions))
+  }
+  sort(unique(as.integer(positions)))
+}
+
+# All letters but the sequence's own, in order of sequence, position and letter.
+all_variants <- function(codes, positions, model) {
+  letters <- nchar(model$alphabet$letters)
+  ref <- as.integer(codes[positions, , drop = FALSE])
+  out <- list(
+    sequence = rep(seq_len(ncol(codes)) - 1L, each = letters * length(positions)),
+    position = rep(rep(positions - 1L, each = letters), ncol(codes)),
+    alt = rep(seq_len(letters) - 1L, length(ref))
+  )
+  keep <- out$alt != rep(ref, each = letters)
+  lapply(out, `[`, keep)
+}
+
+given_variants <- function(variants, input, model) {
+  if (!is.data.frame(variants) || !nrow(variants) ||
+    !all(c("sequence", "position", "alt") %in% names(variants))) {
+    stop_argument("variants", "must be a data.frame with `sequence`, `position` and `alt`",
+      describe(variants))
+  }
+  sequence <- variant_sequence(variants$sequence, input$ids)
+  position <- variants$position
+  if (!is.numeric(position) || anyNA(position) ||
+    any(position != round(position) | position < 1 | position > model$length)) {
+    stop_argument("variants$position", paste("must be whole numbers from 1 to", model$length),
+      describe(position))
+  }
+  alt <- letter_codes(variants$alt, model, "variants$alt")
+  at <- cbind(as.integer(position), sequence)
+  if (!is.null(variants$ref)) {
+    ref <- letter_codes(variants$ref, model, "variants$ref", unknown = TRUE)
+    wrong <- which(ref != as.integer(input$codes[at]))
+    if (length(wrong)) {
+      stop_mrl("data", "`variants$ref` must be what the sequence has there; row ", wrong[1],
+        " says \"", variants$ref[wrong[1]], "\".")
+    }
+  }
+  list(sequence = sequence - 1L, position = at[, 1] - 1L, alt = alt)
+}
+
+variant_sequence <- function(sequence, ids) {
+  at <- if (is.numeric(sequence)) match(sequence, seq_along(ids)) else match(sequence, ids)
+  if (anyNA(at)) {
+    stop_argument("variants$sequence", "must be names or numbers of `sequences`",
+      describe(sequence[is.na(at)][1]))
+  }
+  as.integer(at)
+}
+
+# Codes of letters from 0; unknown: whether an unknown letter is one.
+letter_codes <- function(letters, model, arg, unknown = FALSE) {
+  known <- strsplit(paste0(model$alphabet$letters, if (unknown) model$alphabet$unknown), "")[[1]]
+  upper <- toupper(as.character(letters))
+  if (nchar(model$alphabet$letters) == 4L) {
+    swap <- c(U = "T", T = "U")
+    other <- swap[upper]
+    upper <- ifelse(!upper %in% known & other %in% known, other, upper)
+  }
+  code <- match(upper, known)
+  if (anyNA(code)) {
+    stop_argument(arg, paste("must be letters of", paste(known, collapse = "")),
+      describe(letters[is.na(code)][1]))
+  }
+  code - 1L
+}
+
+# Effects (n_outputs, n) of a list of variants, in its order; the core wants them sorted.
+mutate_codes <- function(model, codes, changes, n_threads) {
+  order <- order(changes$sequence, changes$position, changes$alt)
+  out <- .Call(C_seq_mutate, as.vector(codes), model$parameters, lapply(changes, `[`, order),
+    seq_run_settings(model, n_threads))
+  check_status(out$status, "computing effects of mutations")
+  effect <- matrix(out$value, ncol = length(order))
+  effect[, order] <- effect
+  effect
+}
+
+variant_frame <- function(effect, changes, input, model) {
+  letters <- strsplit(paste0(model$alphabet$letters, model$alphabet$unknown), "")[[1]]
+  ref <- as.integer(input$codes[cbind(changes$position + 1L, changes$sequence + 1L)])
+  n <- length(model$output_names)
+  data.frame(
+    sequence = rep(input$ids[changes$sequence + 1L], each = n),
+    position = rep(changes$position + 1L, each = n),
+    ref = rep(letters[ref + 1L], each = n),
+    alt = rep(letters[changes$alt + 1L], each = n),
+    output = rep(model$output_names, ncol(effect)),
+    effect = as.vector(effect)
+  )
+}
