@@ -61,6 +61,7 @@ calls <- alist(
   ),
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
+  C_iv_ar = suppressWarnings(ar_set(iv_2sls(y ~ x + w | z + w, toy, vcov = "HC1"))),
   C_iv_context_predict = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "archetypes",
     archetypes = 2, n_folds = 2, control = context_control(2, epochs = 2), n_boot = 10, seed = 1
   ),
@@ -70,6 +71,8 @@ calls <- alist(
   C_iv_context_train = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "additive",
     n_folds = 2, control = context_control(2, epochs = 2, batch_norm = TRUE), seed = 1
   ),
+  C_iv_jive = iv_jive(y ~ x + w | z + w, toy),
+  C_iv_kclass = iv_liml(y ~ x + w | z + w, toy, vcov = "HC3"),
   C_iv_linear = suppressWarnings(iv_2sls(y ~ x + w | z + w, toy, cluster = ~family)),
   C_iv_neural_boot = suppressWarnings(iv_quantile(y ~ x + w | z + w, toy,
     n_boot = 10, cluster = ~family, control = nn_control(hidden = 2, epochs = 2)
@@ -136,7 +139,9 @@ calls <- alist(
   C_sim_tian = sim_tian2023(n = 12, scenario = "D", outcome = 4, seed = 1),
   C_strata_effects = suppressWarnings(iv_doubly_ranked(I(y > 0) + 0 ~ x + w | z + w, toy,
     family = "binomial", n_strata = 2, n_repeats = 2, leave_out = 1, cluster = ~family, seed = 1
-  ))
+  )),
+  C_weak_set = ar_set(iv_liml(y ~ x + w | z + w, toy), "CLR"),
+  C_weak_test = ar_test(iv_liml(y ~ x + w | z + w, toy), 0:1, "CLR")
 )
 
 # Run the calls with the functions of `house`; says which entries were tried.

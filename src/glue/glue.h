@@ -75,10 +75,13 @@ SEXP C_dfiv_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
+SEXP C_iv_ar(SEXP data, SEXP beta, SEXP settings);
 SEXP C_iv_context_predict(SEXP context, SEXP params, SEXP statistics, SEXP settings);
 SEXP C_iv_context_slope(SEXP data, SEXP settings);
 SEXP C_iv_context_train(SEXP context, SEXP e, SEXP s, SEXP fold, SEXP unit, SEXP weights,
                         SEXP settings);
+SEXP C_iv_jive(SEXP data, SEXP settings);
+SEXP C_iv_kclass(SEXP data, SEXP settings);
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings);
 SEXP C_iv_neural_boot(SEXP data, SEXP settings, SEXP fit, SEXP from, SEXP count);
 SEXP C_iv_neural_exposure(SEXP network, SEXP z, SEXP w, SEXP settings);
@@ -118,5 +121,7 @@ SEXP C_sim_sequence_hits(SEXP sequences, SEXP motifs, SEXP settings);
 SEXP C_sim_summary(SEXP settings);
 SEXP C_sim_tian(SEXP settings);
 SEXP C_strata_effects(SEXP data, SEXP settings);
+SEXP C_weak_set(SEXP settings);
+SEXP C_weak_test(SEXP beta, SEXP settings);
 
 #endif
