@@ -142,8 +142,8 @@ orthogonal_problem <- function(fit, data, env, how, seed) {
   call$subset <- NULL
   call$formula <- fit$formula
   call$data <- data
-  frame <- iv_frame(call, env, list(), "required",
-    na_genotype = if (is.null(call$na_genotype)) "impute" else eval(call$na_genotype, env))
+  frame <- suppressMessages(classes = "mrlearn_message", iv_frame(call, env, list(), "required",
+    na_genotype = if (is.null(call$na_genotype)) "impute" else eval(call$na_genotype, env)))
   if (length(frame$y) != fit$nobs) {
     stop_argument("data", "must be the data.frame that the fit was made from",
       paste(length(frame$y), "rows, not", fit$nobs))

@@ -18,7 +18,8 @@
 #' FALSE`: predicted quantiles never cross.
 #'
 #' With `hidden = integer(0)` in [nn_control()] and `non_crossing = FALSE` this is linear quantile
-#' regression (as `rq()` of the package quantreg), solved by descent and so to two or three digits.
+#' regression, as `rq()` of the package quantreg solves it exactly; here by descent, to three or
+#' four digits if it is given the epochs (`validation = 0`, `patience = 0`, all rows in a batch).
 #'
 #' @inheritParams iv_quantile
 #' @param formula `y ~ a + b`: outcome and regressors.

@@ -108,16 +108,17 @@ conformal_line <- function(rows) {
 
 report_conformal <- function(rows) {
   parts <- split(rows, list(rows$method, rows$group), drop = TRUE)
-  order <- order(match(vapply(parts, function(p) p$group[1], ""), unique(list_conformal(TRUE)$group)),
-    match(vapply(parts, function(p) p$method[1], ""), methods))
+  first <- function(column) vapply(parts, function(p) p[[column]][1], "")
+  order <- order(match(first("group"), unique(list_conformal(TRUE)$group)),
+    match(first("method"), methods))
   spread <- rows[rows$group %in% c("spread", "skewed") & startsWith(rows$method, "cqr"), ]
   by_part <- split(spread, list(spread$group, spread$method), drop = TRUE)
   covers <- vapply(by_part, function(p) mean(p$coverage), 0)
   wide <- vapply(by_part, function(p) mean(p$width / p$oracle), 0)
   c(
     "# Conformal intervals", "",
-    "Written by `bench/conformal.R` from `bench/conformal.csv`; nominal 90 %; the head of the script",
-    "has the designs. In brackets Monte Carlo errors.", "",
+    "Written by `bench/conformal.R` from `bench/conformal.csv`; nominal 90 %; the head of the",
+    "script has the designs. In brackets Monte Carlo errors.", "",
     paste0("Target, for conformalised quantile regression where the spread differs: coverage at ",
       "least 0.88: ", if (all(covers >= level - 0.02)) "met" else "missed", ", lowest ",
       sprintf("%.3f", min(covers)), "; mean width at most 1.05 of the oracle's: ",
