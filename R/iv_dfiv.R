@@ -14,26 +14,27 @@
 #'
 #' @section Method:
 #' The outcome is linear in products of learned features,
-#' \eqn{g(x, w) = u'([1, x, \psi(x)] \otimes [1, w, \xi(w)])}, with networks \eqn{\psi} and
-#' \eqn{\xi} (Xu et al. 2021; that \eqn{x}, \eqn{w} themselves are features is our addition, as is
-#' all that follows but the two losses). \eqn{[x, \psi(x)]} is replaced by what a ridge regression
+#' \eqn{g(x, w) = u'([1, x, x^2, \psi(x)] \otimes [1, w, \xi(w)])}, with networks \eqn{\psi} and
+#' \eqn{\xi} (Xu et al. 2021; that \eqn{x}, \eqn{x^2}, \eqn{w} are features too is our addition, as
+#' is all that follows but the two losses). \eqn{[x, x^2, \psi(x)]} is replaced by what a ridge regression
 #' on \eqn{[1, z, w, \phi(z, w)]} predicts, \eqn{\phi} another network; then a ridge regression of
 #' the outcome gives \eqn{u}. The rows lie in `cross_fit` folds, and each fold's predictions come
 #' from a network and a ridge of the other folds: no row takes part in both stages, and none is lost
 #' to one of them.
 #'
 #' Networks are trained together: each batch takes a step of the instrument networks down the first
-#' ridge's loss, with \eqn{\psi} frozen, then one of \eqn{\psi} and \eqn{\xi} down the second's, with
-#' \eqn{\phi} frozen. A loss is what its ridge minimises, penalty and all, on the same scale; the
+#' ridge's loss, with \eqn{\psi} frozen, then one of \eqn{\psi} and \eqn{\xi} down the second's,
+#' with \eqn{\phi} frozen. A loss is what its ridge minimises, penalty and all, on the same scale; the
 #' second's gradient passes through the first ridge's solution. Frozen networks use the running
 #' statistics of batch norm. After each epoch the outcome's squared error in the rows held out is
 #' computed, both ridges being solved on the training rows alone; the networks of the best epoch are
-#' kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 0.1, by decades, next to
-#' the mean squared error of standardised columns; 0.001 while training and without held-out rows),
-#' and the ridges are solved on all rows. Terms that a linear model has (\eqn{1, z, w} in the first
-#' stage, \eqn{1, x, w} in the second) are not penalised: with `hidden = integer(0)`, one fold and no
-#' penalty this is two-stage least squares. Of more than 30 covariates \eqn{x} and \eqn{\psi} meet
-#' \eqn{\xi} only.
+#' kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades, next to the
+#' mean squared error of standardised columns; 0.001 while training and without held-out rows), of
+#' the second the largest that is worse than the best by at most two standard errors of the
+#' difference; and the ridges are solved on all rows. Not penalised are \eqn{1, z, w} in the first
+#' stage and \eqn{1, x, x^2, w} in the second. With `hidden = integer(0)` there is no \eqn{x^2}
+#' either: with one fold this is two-stage least squares. Of more than 30 covariates the exposure's
+#' features meet \eqn{\xi} only.
 #'
 #' @inheritSection iv_quantile Two samples
 #' @inheritSection iv_quantile Instrument strength
@@ -46,7 +47,8 @@
 #' \eqn{\phi}, whose features are its last layer; the second for \eqn{\psi} and \eqn{\xi}, behind
 #' which comes a layer of `n_features` units. By default a batch has a fifth of the rows, at least
 #' 1000 and at most 5000, as a ridge is solved on each; there are at most 400 epochs, fewer above
-#' 20,000 rows (8 million over their number), at least 40. `refit` is not used. The history has the
+#' 20,000 rows (8 million over their number), at least 40. As such epochs have few steps, `patience`
+#' counts as many of them as make 40 steps for one. `refit` is not used. The history has the
 #' losses of both stages by epoch; `validation` is of the second.
 #'
 #' @inheritParams iv_quantile
@@ -119,6 +121,9 @@ check_ridges <- function(ridge) {
   ridge
 }
 
+# Steps of an epoch of other networks by default (nn_control()): what patience counts.
+dfiv_steps <- 40
+
 # Penalties of training where none are given.
 dfiv_ridge <- c(1e-3, 1e-3)
 
@@ -143,6 +148,8 @@ dfiv_settings <- function(settings, control, n) {
   if (is.null(control$epochs)) {
     settings$epochs <- as.integer(max(40, min(400, round(8e6 / n))))
   }
+  steps <- ceiling((n - settings$n_valid) / settings$batch_size)
+  settings$patience <- as.integer(min(1e9, settings$patience * ceiling(dfiv_steps / steps)))
   settings
 }
 

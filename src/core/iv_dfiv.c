@@ -92,6 +92,7 @@ mrl_status mrl_dfiv_carve(mrl_dfiv *dfiv, mrl_arena *arena, const mrl_dfiv_nets 
   }
   dfiv->order = MRL_TAKE(arena, size_t, n1 > n2 ? n1 : n2);
   dfiv->first_gram = MRL_TAKE(arena, double, settings->cross_fit *width *width);
+  dfiv->other = MRL_TAKE(arena, double, nets->terms);
   dfiv->x_hat = MRL_TAKE(arena, double, n1);
   dfiv->x_out = MRL_TAKE(arena, double, n1);
   dfiv->y_hat = MRL_TAKE(arena, double, n2);

@@ -57,6 +57,7 @@ typedef struct {
   size_t largest;        /* rows of a batch, at most */
   double *first_gram;    /* (folds, n_p + n_e squared) of training rows */
   double *gram[2];       /* (terms + 1 squared) of training rows, of those held out */
+  double *other;         /* (terms) scratch */
   double lambda[2];      /* as chosen */
   double error;          /* held-out squared error with them; NaN without such rows */
   double *x_hat, *x_out; /* (n1) standardised; x_out: by ridges that have not seen the row, or

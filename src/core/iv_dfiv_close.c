@@ -160,8 +160,51 @@ mrl_status mrl_dfiv_validate(double *error, mrl_dfiv *dfiv, const mrl_ctx *ctx)
 }
 
 /* Penalties that are tried: decades from these, so many. */
-enum { FIRST_TRIED = 4, SECOND_TRIED = 7 };
+enum { FIRST_TRIED = 4, SECOND_TRIED = 9 };
 static const double first_lowest = 1e-4, second_lowest = 1e-7;
+
+static double second_tried(int j)
+{
+  return second_lowest * pow(10, j);
+}
+
+/* d'Ad of the outcome's moments: the sum of squares of what u and `other` differ by. */
+static double squared_distance(const double *gram, const double *u, const double *other, size_t p)
+{
+  double sum = 0;
+  for (size_t j = 0; j < p; j++) {
+    double inner = 0;
+    for (size_t i = 0; i < p; i++) {
+      inner += gram[i + j * (p + 1)] * (u[i] - other[i]);
+    }
+    sum += inner * (u[j] - other[j]);
+  }
+  return sum;
+}
+
+/*
+ * The largest penalty whose held-out error is above the lowest, that of *chosen, by no more than
+ * two standard errors of their difference: in rows with error e and predictions f, f* that has
+ * terms of about 2 e (f - f*). What the instruments hardly tell apart is not told by chance, then.
+ */
+static mrl_status prefer_larger(double *chosen, mrl_dfiv *dfiv)
+{
+  mrl_dfiv_model *model = &dfiv->model;
+  const size_t p = dfiv->nets->terms, n = dfiv->n_held[1];
+  const double held = mrl_dfiv_total(&model->data, 1, dfiv->row[1] + dfiv->n_train[1], n);
+  double lowest, error;
+  MRL_TRY(held_error(&lowest, dfiv, *chosen));
+  memcpy(dfiv->other, model->u.coef, p * sizeof *dfiv->other);
+  for (int j = SECOND_TRIED - 1; j >= 0 && second_tried(j) > *chosen; j--) {
+    MRL_TRY(held_error(&error, dfiv, second_tried(j)));
+    const double apart = squared_distance(dfiv->gram[1], model->u.coef, dfiv->other, p) / held;
+    if (error - lowest <= 2 * 2 * sqrt(lowest * apart / (double)n)) {
+      *chosen = second_tried(j);
+      break;
+    }
+  }
+  return MRL_OK;
+}
 
 static mrl_status choose(mrl_dfiv *dfiv, const mrl_ctx *ctx)
 {
@@ -170,16 +213,17 @@ static mrl_status choose(mrl_dfiv *dfiv, const mrl_ctx *ctx)
     const double first = first_lowest * pow(10, i);
     MRL_TRY(outcome_grams(dfiv, first, ctx));
     for (int j = 0; j < SECOND_TRIED; j++) {
-      const double second = second_lowest * pow(10, j);
       double error;
-      MRL_TRY(held_error(&error, dfiv, second));
+      MRL_TRY(held_error(&error, dfiv, second_tried(j)));
       if (error < best) {
         best = error;
         chosen[0] = first;
-        chosen[1] = second;
+        chosen[1] = second_tried(j);
       }
     }
   }
+  MRL_TRY(outcome_grams(dfiv, chosen[0], ctx));
+  MRL_TRY(prefer_larger(chosen + 1, dfiv));
   dfiv->lambda[0] = chosen[0];
   dfiv->lambda[1] = chosen[1];
   return MRL_OK;

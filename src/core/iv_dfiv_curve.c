@@ -216,12 +216,13 @@ static mrl_status run_slope(double *out, mrl_dfiv_curve *curve, const double *u,
     MRL_TRY(covariates(curve, first, n, ctx));
     line_of(model->part, model->ehat, nets, u, model->c, n);
     if (nets->n_psi > 0) {
-      MRL_TRY(slopes_of_psi(curve, model->ehat + n, first, n, ctx));
+      MRL_TRY(slopes_of_psi(curve, model->ehat + nets->n_x * n, first, n, ctx));
     }
     for (size_t i = 0; i < n; i++) {
       const double weight = weight_of(people, first + i);
       total += weight;
-      sum += weight * (model->ehat[i] + (nets->n_psi > 0 ? (double)curve->slope[i] : 0));
+      const double bend = nets->n_x > 1 ? 2 * (double)curve->x[first + i] * model->ehat[i + n] : 0;
+      sum += weight * (model->ehat[i] + bend + (nets->n_psi > 0 ? (double)curve->slope[i] : 0));
     }
   }
   *out = sum / total * scale_y->sd / scale_x->sd;

@@ -24,7 +24,8 @@ mrl_status mrl_dfiv_nets_carve(mrl_dfiv_nets *nets, mrl_arena *arena, const mrl_
   MRL_TRY(carve_net(&to.xi, &to.n_xi, arena, &mlps->covariate, n_w));
   to.crossed = to.n_psi > 0 && n_w <= MRL_DFIV_CROSSED;
   to.n_p = 1 + n_z + n_w + to.n_phi;
-  to.n_e = 1 + to.n_psi;
+  to.n_x = to.n_psi > 0 ? 2 : 1;
+  to.n_e = to.n_x + to.n_psi;
   to.n_c = 1 + n_w + to.n_xi;
   to.terms = to.n_c + to.n_e * (1 + (to.crossed ? n_w : 0) + to.n_xi);
   *nets = to;
@@ -43,7 +44,7 @@ int mrl_dfiv_term(size_t *e, size_t *c, const mrl_dfiv_nets *nets, size_t term)
   *e = 1 + at / each;
   *c = at % each;
   *c += *c > 0 ? skipped : 0;
-  return !(*e == 1 && *c == 0);
+  return !(*e <= nets->n_x && *c == 0);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -276,11 +277,15 @@ void mrl_dfiv_fill_p(double *p, const mrl_dfiv_model *model, int sample, const s
 void mrl_dfiv_fill_e(double *e, const mrl_dfiv_model *model, const size_t *row, size_t n,
                      const mrl_real *feature)
 {
-  const size_t m = model->nets->n_psi;
+  const size_t m = model->nets->n_psi, powers = model->nets->n_x;
   for (size_t i = 0; i < n; i++) {
-    e[i] = (double)model->data.x[row[i]];
+    const double x = (double)model->data.x[row[i]];
+    e[i] = x;
+    if (powers > 1) {
+      e[i + n] = x * x;
+    }
     for (size_t j = 0; j < m; j++) {
-      e[i + (1 + j) * n] = (double)feature[i * m + j];
+      e[i + (powers + j) * n] = (double)feature[i * m + j];
     }
   }
 }

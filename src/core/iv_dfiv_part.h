@@ -4,7 +4,7 @@
  *
  * With z, w, x in standardised units and three nets phi(z, w), psi(x), xi(w),
  *   instruments  P = [1, z, w, phi]    (n_p columns)
- *   exposure     E = [x, psi]          (n_e)
+ *   exposure     E = [x, x^2, psi]     (n_e); [x] of a linear model
  *   covariates   C = [1, w, xi]        (n_c)
  *   outcome      F = [1, E] (x) C      (terms; x and psi meet w only where `crossed`)
  * Rows are in folds; those of fold k take their expected E from the rows A outside it:
@@ -25,6 +25,7 @@ enum { MRL_DFIV_CROSSED = 30, MRL_DFIV_BLOCK = 1024 };
 /* The nets; those without hidden layers are not there: n_phi, n_psi or n_xi is 0. */
 typedef struct {
   size_t n_z, n_w, n_phi, n_psi, n_xi;
+  size_t n_x; /* powers of x in E: 2, or 1 of a linear model */
   size_t n_p, n_e, n_c, terms;
   int crossed;
   mrl_net phi, psi, xi;
