@@ -101,8 +101,9 @@ static double slow_hwe(double hom, double het, double other)
 
 static void test_hwe(void)
 {
-  const double cases[][3] = {{0, 1, 0},   {1, 0, 1},    {3, 5, 20},  {20, 5, 3},  {0, 0, 9},
-                             {77, 50, 7}, {10, 80, 10}, {500, 1, 2}, {40, 30, 30}};
+  const double cases[][3] = {{0, 1, 0},    {1, 0, 1},   {3, 5, 20},   {20, 5, 3},
+                             {0, 0, 9},    {77, 50, 7}, {10, 80, 10}, {500, 1, 2},
+                             {40, 30, 30}, {90, 4, 90}, {0, 190, 9}};
   for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
     const double count[4] = {cases[k][0], 3, cases[k][1], cases[k][2]};
     const double slow = slow_hwe(cases[k][0], cases[k][1], cases[k][2]);

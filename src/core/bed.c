@@ -81,42 +81,51 @@ double mrl_bed_mean(const double *count)
 /*
  * Probabilities relative to the most probable number of heterozygotes: from het to het + 2 the
  * ratio is 4 rare common / ((het + 2)(het + 1)), rare and common being the homozygotes at het. One
- * walks from the peak to both sides until nothing more adds to the sums.
+ * walks from the peak upwards or downwards, past `het`, until nothing more adds to the sums.
  */
+typedef struct {
+  double n, minor, het; /* people, copies of the rarer allele, heterozygotes seen */
+  double total, seen;   /* sum of all, and that of het */
+  double tail;          /* sum of those at most `bound` */
+  double bound;
+} hwe_walk;
+
+static void walk(hwe_walk *at, double peak, int up)
+{
+  const double n = at->n, minor = at->minor, step = up ? 2 : -2;
+  const double least = 1e-20 * fmin(1, at->bound); /* what is smaller adds nothing to the tail */
+  double p = 1;
+  for (double h = peak; up ? h + 2 <= minor : h >= 2; h += step) {
+    const double low = up ? h : h - 2; /* the ratio between low and low + 2 */
+    const double ratio = (minor - low) * (2 * n - minor - low) / ((low + 2) * (low + 1));
+    p = up ? p * ratio : p / ratio;
+    at->seen = h + step == at->het ? p : at->seen;
+    at->total += p;
+    at->tail += p <= at->bound ? p : 0;
+    if (p < least && (up ? h > at->het : h < at->het)) {
+      return;
+    }
+  }
+}
+
 double mrl_bed_hwe(const double *count)
 {
   const double het = count[MRL_BED_HET], n = het + count[MRL_BED_HOM_A1] + count[MRL_BED_HOM_A2];
-  const double fewer = fmin(count[MRL_BED_HOM_A1], count[MRL_BED_HOM_A2]);
-  const double minor = 2 * fewer + het;
+  const double minor = 2 * fmin(count[MRL_BED_HOM_A1], count[MRL_BED_HOM_A2]) + het;
   if (!(n > 0)) {
     return 1;
   }
   double peak = floor(minor * (2 * n - minor) / (2 * n));
   peak += fmod(peak + minor, 2); /* of the parity of the minor allele's count */
-  const double negligible = 1e-30;
-  double total = 1, seen = het == peak ? 1 : -1;
-  for (int pass = 0; pass < 2; pass++) { /* first the total and the probability of what was seen */
-    const double bound = seen * (1 + 1e-8);
-    double tail = pass == 1 && 1 <= bound ? 1 : 0;
-    double p = 1;
-    for (double h = peak; h + 2 <= minor && (p > negligible || h <= het); h += 2) {
-      p *= (minor - h) / 2 * (2 * n - minor - h) / 2 * 4 / ((h + 2) * (h + 1));
-      seen = pass == 0 && h + 2 == het ? p : seen;
-      total += pass == 0 ? p : 0;
-      tail += pass == 1 && p <= bound ? p : 0;
-    }
-    p = 1;
-    for (double h = peak; h >= 2 && (p > negligible || h >= het); h -= 2) {
-      p *= h * (h - 1) / (((minor - h) / 2 + 1) * ((2 * n - minor - h) / 2 + 1) * 4);
-      seen = pass == 0 && h - 2 == het ? p : seen;
-      total += pass == 0 ? p : 0;
-      tail += pass == 1 && p <= bound ? p : 0;
-    }
-    if (pass == 1) {
-      return fmin(1, tail / total);
-    }
+  hwe_walk at = {n, minor, het, 1, 1, 0, 1};
+  for (int pass = 0; pass < 2; pass++) { /* first the probability of what was seen */
+    at.bound = pass == 0 ? 1 : at.seen * (1 + 1e-8);
+    at.total = 1;
+    at.tail = 1 <= at.bound ? 1 : 0;
+    walk(&at, peak, 1);
+    walk(&at, peak, 0);
   }
-  return 1;
+  return fmin(1, at.tail / at.total);
 }
 
 /* Variants of n people that one region handles: some 0.05 s of work. */
