@@ -52,7 +52,8 @@ mutagenize.seq_model <- function(model, sequences, positions = NULL, variants = 
   effect <- mutate_codes(model, input$codes, changes, n_threads)
   if (check_flag(reverse_complement)) {
     other <- list(
-      sequence = changes$sequence, position = model$length - 1L - changes$position, alt = 3L - changes$alt
+      sequence = changes$sequence, position = model$length - 1L - changes$position,
+      alt = 3L - changes$alt
     )
     codes <- reverse_codes(input$codes, model$alphabet)
     effect <- (effect + mutate_codes(model, codes, other, n_threads)) / 2

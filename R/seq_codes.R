@@ -40,7 +40,9 @@ check_seq_lengths <- function(sequences, length, arg) {
   wide <- which(nchar(sequences, "bytes") != length)
   if (base::length(wide)) {
     stop_argument(arg, paste0("must have length ", length, ", the model's"),
-      paste0("length ", nchar(sequences[wide[1]], "bytes"), " in sequence ", wide[1]), what = "data")
+      paste0("length ", nchar(sequences[wide[1]], "bytes"), " in sequence ", wide[1]),
+      what = "data"
+    )
   }
 }
 

@@ -14,8 +14,8 @@
 #' * `tensors`: objects with `layer` (its name), `tensor`, `offset` (in floats) and `shape`. A
 #'   `conv` layer has `weight` with axes `taps`, `in` (of a group), `out`, and `bias`; a `dense`
 #'   layer `weight` with axes `positions`, `channels` (of its input), `out`, and `bias`; a
-#'   `batch_norm` layer `scale`, `shift`, `mean`, `variance`. Tensors are row-major: the last axis is
-#'   contiguous. A weight whose axes come in another order names them in `axes`.
+#'   `batch_norm` layer `scale`, `shift`, `mean`, `variance`. Tensors are row-major: the last axis
+#'   is contiguous. A weight whose axes come in another order names them in `axes`.
 #'
 #' @section From PyTorch:
 #' `Conv1d.weight` is (out, in, width): write it as it is, with `"axes": ["out", "in", "taps"]`.

@@ -46,6 +46,13 @@
 #define mrl_ism_thread_carve mrl_ism_thread_carve_double
 #define mrl_ism_refer mrl_ism_refer_double
 #define mrl_ism_pass mrl_ism_pass_double
+#define mrl_ism_finish mrl_ism_finish_double
+#define mrl_ism_pool mrl_ism_pool_double
+#define mrl_ism_mean mrl_ism_mean_double
+#define mrl_ism_global mrl_ism_global_double
+#define mrl_ism_flatten mrl_ism_flatten_double
+#define mrl_ism_sum mrl_ism_sum_double
+#define mrl_ism_accumulate mrl_ism_accumulate_double
 
 #include "net_double.h"
 

@@ -4,6 +4,7 @@
 #include "ctest.h"
 #include "conv.c"
 #include "ism_pass.c"
+#include "ism_pool.c"
 #include "seq.c"
 #include "seqnet.c"
 #include "seqnet_fold.c"

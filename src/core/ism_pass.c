@@ -1,16 +1,9 @@
 /* One batch of variants through all steps. */
 #include "ism_part.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 enum { CHUNK_COLUMNS = 64 }; /* what a product leaves in the first-level cache for what follows */
-
-static int is_global(const mrl_seq_step *step)
-{
-  return step->op == MRL_STEP_GLOBAL_MAX || step->op == MRL_STEP_GLOBAL_LSE;
-}
 
 mrl_status mrl_ism_thread_carve(mrl_ism_thread *thread, mrl_arena *arena, const mrl_ism *ism)
 {
@@ -41,66 +34,15 @@ mrl_status mrl_ism_thread_carve(mrl_ism_thread *thread, mrl_arena *arena, const 
   return arena->failed ? MRL_NO_MEMORY : MRL_OK;
 }
 
-/* Maxima, or sums of exp(x - top), over the rows before each row and from each row on. */
-static void accumulate(mrl_ism_thread *thread, const mrl_ism *ism, size_t s)
-{
-  const mrl_seq_plan *plan = ism->plan;
-  const mrl_seq_step *step = plan->step + s;
-  const size_t ld = step->ld, length = plan->step[step->in[0]].length;
-  const mrl_real *x = thread->state.y[step->in[0]];
-  mrl_real *before = thread->before[s], *behind = thread->behind[s], *top = thread->work;
-  const int is_max = step->op == MRL_STEP_GLOBAL_MAX;
-  memcpy(top, x, ld * sizeof *top);
-  for (size_t t = 1; t < length; t++) {
-    mrl_seq_larger(top, x + t * ld, ld, plan->isa);
-  }
-  for (size_t j = 0; j < ld; j++) {
-    before[j] = is_max ? -INFINITY : 0;
-    behind[length * ld + j] = before[j];
-  }
-  for (size_t t = 0; t < length; t++) {
-    const size_t u = length - 1 - t;
-    memcpy(before + (t + 1) * ld, before + t * ld, ld * sizeof *top);
-    memcpy(behind + u * ld, behind + (u + 1) * ld, ld * sizeof *top);
-    if (is_max) {
-      mrl_seq_larger(before + (t + 1) * ld, x + t * ld, ld, plan->isa);
-      mrl_seq_larger(behind + u * ld, x + u * ld, ld, plan->isa);
-    } else {
-      mrl_seq_add_exp(before + (t + 1) * ld, x + t * ld, top, ld, plan->isa);
-      mrl_seq_add_exp(behind + u * ld, x + u * ld, top, ld, plan->isa);
-    }
-  }
-}
-
 void mrl_ism_refer(mrl_ism_thread *thread, const mrl_ism *ism, const uint8_t *code)
 {
   mrl_seq_forward(&thread->state, ism->plan, code);
   for (size_t s = 1; s < ism->plan->n_steps; s++) {
     const mrl_seq_step *step = ism->plan->step + s;
     if (is_global(step) && step->need[1] > step->need[0]) {
-      accumulate(thread, ism, s);
+      mrl_ism_accumulate(thread, ism, s);
     }
   }
-}
-
-/* A batch on its way. start, in: positions of row 0 of a step and of its input, (n) each. */
-typedef struct {
-  mrl_ism_thread *thread;
-  const mrl_ism *ism;
-  const mrl_seq_plan *plan;
-  const uint8_t *code;
-  const mrl_variant *variants;
-  size_t n;
-} ism_batch;
-
-static ptrdiff_t *start_of(const ism_batch *b, size_t s)
-{
-  return b->thread->start + s * b->ism->batch;
-}
-
-static mrl_real *change_of(const ism_batch *b, size_t s)
-{
-  return b->thread->change[b->ism->slot[s]];
 }
 
 /* The intervals of a step, cut at both ends by what no variant needs. */
@@ -139,8 +81,7 @@ static void change_letters(const ism_batch *b)
   }
 }
 
-/* From z to y in rows first .. end - 1. */
-static void finish_rows(const ism_batch *b, size_t s, size_t first, size_t end)
+void mrl_ism_finish(const ism_batch *b, size_t s, size_t first, size_t end)
 {
   const mrl_seq_step *step = b->plan->step + s;
   mrl_real *d = change_of(b, s);
@@ -183,7 +124,7 @@ static void change_table(const ism_batch *b, size_t s)
       mrl_seq_subtract(row + v * ld, table + alt * ld, table + ref * ld, ld, b->plan->isa);
     }
   }
-  finish_rows(b, s, 0, b->thread->rows[s]);
+  mrl_ism_finish(b, s, 0, b->thread->rows[s]);
 }
 
 /* Runs of rows that the same taps reach are one product for all variants. */
@@ -215,7 +156,7 @@ static void change_conv(const ism_batch *b, size_t s)
     mrl_conv_product(change_of(b, s) + t * b->n * step->ld,
                      change_of(b, step->in[0]) + (size_t)from * b->n * in_ld, &step->conv, &columns,
                      b->plan->isa);
-    finish_rows(b, s, t, end);
+    mrl_ism_finish(b, s, t, end);
     t = end;
   }
 }
@@ -242,7 +183,7 @@ static void change_spread(const ism_batch *b, size_t s)
       }
     }
   }
-  finish_rows(b, s, 0, b->thread->rows[s]);
+  mrl_ism_finish(b, s, 0, b->thread->rows[s]);
 }
 
 /* Only the weights of changed inputs; variants that start at one position share them. */
@@ -272,209 +213,7 @@ static void change_dense(const ism_batch *b, size_t s)
                      b->plan->isa);
     v = end;
   }
-  finish_rows(b, s, 0, 1);
-}
-
-/* Change of input position `at` of variant v, or NULL where there is none. */
-static const mrl_real *row_at(const ism_batch *b, size_t s, size_t v, size_t at)
-{
-  const ptrdiff_t row = (ptrdiff_t)at - start_of(b, s)[v];
-  if (row < 0 || row >= (ptrdiff_t)b->thread->rows[s]) {
-    return NULL;
-  }
-  return change_of(b, s) + ((size_t)row * b->n + v) * b->plan->step[s].ld;
-}
-
-static void pool_max(mrl_real *z, const ism_batch *b, const mrl_seq_step *step, size_t v,
-                     const size_t window[2])
-{
-  const size_t ld = step->ld;
-  const mrl_real *x = b->thread->state.y[step->in[0]];
-  mrl_real *old = b->thread->work, *new = old + ld;
-  for (size_t j = 0; j < ld; j++) {
-    old[j] = -INFINITY;
-    new[j] = -INFINITY;
-  }
-  for (size_t p = window[0]; p < window[1]; p++) {
-    const mrl_real *change = row_at(b, step->in[0], v, p);
-    mrl_seq_larger(old, x + p * ld, ld, b->plan->isa);
-    if (change) {
-      mrl_seq_larger_sum(new, x + p * ld, change, ld, b->plan->isa);
-    } else {
-      mrl_seq_larger(new, x + p * ld, ld, b->plan->isa);
-    }
-  }
-  mrl_seq_subtract(z, new, old, ld, b->plan->isa);
-}
-
-static void pool_average(mrl_real *z, const ism_batch *b, const mrl_seq_step *step, size_t v,
-                         const size_t window[2])
-{
-  memset(z, 0, step->ld * sizeof *z);
-  for (size_t p = window[0]; p < window[1]; p++) {
-    const mrl_real *change = row_at(b, step->in[0], v, p);
-    if (change) {
-      mrl_seq_add(z, change, step->ld, b->plan->isa);
-    }
-  }
-  mrl_seq_scale(z, z, 1 / (mrl_real)(window[1] - window[0]), step->ld, b->plan->isa);
-}
-
-static void change_pool(const ism_batch *b, size_t s)
-{
-  const mrl_seq_step *step = b->plan->step + s;
-  for (size_t t = 0; t < b->thread->rows[s]; t++) {
-    for (size_t v = 0; v < b->n; v++) {
-      const ptrdiff_t at = start_of(b, s)[v] + (ptrdiff_t)t;
-      mrl_real *z = change_of(b, s) + (t * b->n + v) * step->ld;
-      size_t window[2];
-      if (at < 0 || at >= (ptrdiff_t)step->length) {
-        memset(z, 0, step->ld * sizeof *z);
-        continue;
-      }
-      mrl_seq_window(window, b->plan, step, at);
-      if (step->op == MRL_STEP_MAX) {
-        pool_max(z, b, step, v, window);
-      } else {
-        pool_average(z, b, step, v, window);
-      }
-    }
-  }
-  finish_rows(b, s, 0, b->thread->rows[s]);
-}
-
-/* Rows outside the sequence are zero, so all variants are added up at once. */
-static void change_mean(const ism_batch *b, size_t s)
-{
-  const mrl_seq_step *step = b->plan->step + s;
-  const size_t n = b->n * step->ld, rows = b->thread->rows[step->in[0]];
-  const mrl_real *d = change_of(b, step->in[0]);
-  mrl_real *z = change_of(b, s);
-  memset(z, 0, n * sizeof *z);
-  for (size_t t = 0; t < rows; t++) {
-    mrl_seq_add(z, d + t * n, n, b->plan->isa);
-  }
-  mrl_seq_scale(z, z, 1 / (mrl_real)b->plan->step[step->in[0]].length, n, b->plan->isa);
-  finish_rows(b, s, 0, 1);
-}
-
-/* The part of an interval inside the sequence. */
-static void inside(size_t range[2], const ism_batch *b, size_t s, size_t v)
-{
-  const ptrdiff_t first = start_of(b, s)[v], end = first + (ptrdiff_t)b->thread->rows[s];
-  const ptrdiff_t length = (ptrdiff_t)b->plan->step[s].length;
-  range[0] = first < 0 ? 0 : first < length ? (size_t)first : (size_t)length;
-  range[1] = end < 0 ? 0 : end < length ? (size_t)end : (size_t)length;
-}
-
-static void global_max(mrl_real *z, const ism_batch *b, size_t s, size_t v)
-{
-  const mrl_seq_step *step = b->plan->step + s;
-  const size_t ld = step->ld, length = b->plan->step[step->in[0]].length;
-  const mrl_real *before = b->thread->before[s], *behind = b->thread->behind[s];
-  const mrl_real *x = b->thread->state.y[step->in[0]];
-  size_t range[2];
-  inside(range, b, step->in[0], v);
-  memcpy(z, before + range[0] * ld, ld * sizeof *z);
-  for (size_t p = range[0]; p < range[1]; p++) {
-    mrl_seq_larger_sum(z, x + p * ld, row_at(b, step->in[0], v, p), ld, b->plan->isa);
-  }
-  mrl_seq_larger(z, behind + range[1] * ld, ld, b->plan->isa);
-  mrl_seq_subtract(z, z, before + length * ld, ld, b->plan->isa);
-}
-
-/* log of (sum outside the interval + sum inside) less log of the sum before; sums are relative to
- * the largest number inside or in the reference, so that none overflows. */
-static void global_lse(mrl_real *z, const ism_batch *b, size_t s, size_t v)
-{
-  const mrl_seq_step *step = b->plan->step + s;
-  const size_t ld = step->ld, length = b->plan->step[step->in[0]].length;
-  const mrl_real *before = b->thread->before[s], *behind = b->thread->behind[s];
-  const mrl_real *x = b->thread->state.y[step->in[0]];
-  mrl_real *top = b->thread->work, *high = top + ld, *sum = high + ld;
-  size_t range[2];
-  inside(range, b, step->in[0], v);
-  memcpy(top, x, ld * sizeof *top);
-  for (size_t p = 1; p < length; p++) {
-    mrl_seq_larger(top, x + p * ld, ld, b->plan->isa);
-  }
-  memcpy(high, top, ld * sizeof *high);
-  for (size_t p = range[0]; p < range[1]; p++) {
-    mrl_seq_larger_sum(high, x + p * ld, row_at(b, step->in[0], v, p), ld, b->plan->isa);
-  }
-  memset(sum, 0, ld * sizeof *sum);
-  for (size_t p = range[0]; p < range[1]; p++) {
-    mrl_seq_add_exp_sum(sum, x + p * ld, row_at(b, step->in[0], v, p), high, ld, b->plan->isa);
-  }
-  for (size_t j = 0; j < step->width; j++) {
-    const double rest = (double)before[range[0] * ld + j] + (double)behind[range[1] * ld + j];
-    const double rise = (double)high[j] - (double)top[j];
-    const double new = rest *exp(-rise) + (double)sum[j];
-    z[j] = (mrl_real)(rise + log(new / (double)before[length * ld + j]));
-  }
-}
-
-static void change_global(const ism_batch *b, size_t s)
-{
-  const mrl_seq_step *step = b->plan->step + s;
-  for (size_t v = 0; v < b->n; v++) {
-    mrl_real *z = change_of(b, s) + v * step->ld;
-    if (step->op == MRL_STEP_GLOBAL_MAX) {
-      global_max(z, b, s, v);
-    } else {
-      global_lse(z, b, s, v);
-    }
-  }
-  finish_rows(b, s, 0, 1);
-}
-
-static void change_flatten(const ism_batch *b, size_t s)
-{
-  const mrl_seq_step *step = b->plan->step + s, *in = b->plan->step + step->in[0];
-  mrl_real *z = change_of(b, s);
-  memset(z, 0, b->n * step->ld * sizeof *z);
-  for (size_t v = 0; v < b->n; v++) {
-    size_t range[2];
-    inside(range, b, step->in[0], v);
-    for (size_t p = range[0]; p < range[1]; p++) {
-      memcpy(z + v * step->ld + p * in->width, row_at(b, step->in[0], v, p), in->width * sizeof *z);
-    }
-  }
-  finish_rows(b, s, 0, 1);
-}
-
-/* z += the rows of an input, `moved` positions further on in it, of all variants or of one by one
- * where their intervals lie differently. */
-static void add_rows(const ism_batch *b, size_t s, size_t from, ptrdiff_t moved)
-{
-  const size_t ld = b->plan->step[s].ld;
-  const ptrdiff_t rows = (ptrdiff_t)b->thread->rows[from], end = (ptrdiff_t)b->thread->rows[s];
-  mrl_real *z = change_of(b, s);
-  const mrl_real *d = change_of(b, from);
-  for (size_t v = 0; v < b->n;) {
-    const ptrdiff_t shift = start_of(b, s)[v] - start_of(b, from)[v] + moved;
-    size_t last = v + 1;
-    while (last < b->n && start_of(b, s)[last] - start_of(b, from)[last] + moved == shift) {
-      last++;
-    }
-    for (ptrdiff_t t = shift < 0 ? -shift : 0; t < end && t + shift < rows; t++) {
-      mrl_seq_add(z + ((size_t)t * b->n + v) * ld, d + ((size_t)(t + shift) * b->n + v) * ld,
-                  (last - v) * ld, b->plan->isa);
-    }
-    v = last;
-  }
-}
-
-static void change_sum(const ism_batch *b, size_t s)
-{
-  const mrl_seq_step *step = b->plan->step + s;
-  const mrl_seq_layer *layer = &b->plan->net->node[step->node].layer;
-  memset(change_of(b, s), 0, b->thread->rows[s] * b->n * step->ld * sizeof(mrl_real));
-  add_rows(b, s, step->in[0], step->op == MRL_STEP_CROP ? (ptrdiff_t)layer->crop[0] : 0);
-  if (step->op == MRL_STEP_ADD) {
-    add_rows(b, s, step->in[1], 0);
-  }
-  finish_rows(b, s, 0, b->thread->rows[s]);
+  mrl_ism_finish(b, s, 0, 1);
 }
 
 static void change_step(const ism_batch *b, size_t s)
@@ -498,20 +237,20 @@ static void change_step(const ism_batch *b, size_t s)
     return;
   case MRL_STEP_MAX:
   case MRL_STEP_AVERAGE:
-    change_pool(b, s);
+    mrl_ism_pool(b, s);
     return;
   case MRL_STEP_GLOBAL_AVERAGE:
-    change_mean(b, s);
+    mrl_ism_mean(b, s);
     return;
   case MRL_STEP_GLOBAL_MAX:
   case MRL_STEP_GLOBAL_LSE:
-    change_global(b, s);
+    mrl_ism_global(b, s);
     return;
   case MRL_STEP_FLATTEN:
-    change_flatten(b, s);
+    mrl_ism_flatten(b, s);
     return;
   default:
-    change_sum(b, s); /* copies and crops are sums of one */
+    mrl_ism_sum(b, s); /* copies and crops are sums of one */
   }
 }
 
