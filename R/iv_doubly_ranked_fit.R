@@ -48,7 +48,8 @@ lace_table <- function(effects, x, stratum, given) {
     combine_repeats(by_repeat, given)
   })
   out <- do.call(rbind, rows)
-  ends <- vapply(seq_len(nrow(out)), function(k) range(x[which(stratum == k)]), c(0, 0))
+  people <- split(x, factor(stratum, seq_len(nrow(out))))
+  ends <- vapply(people, function(v) c(min(v), max(v)), c(0, 0), USE.NAMES = FALSE)
   data.frame(
     stratum = seq_len(nrow(out)), n = out$n, x.min = ends[1, ], x.mean = out$mean,
     x.max = ends[2, ], out[c("bx", "bx.se", "by", "by.se", "estimate", "std.error", "df", "F",

@@ -67,17 +67,17 @@ sim_burgess2014 <- function(n = 1e4, shape = c("linear", "quadratic", "J", "thre
   cutoff <- check_number(cutoff)
   maf <- check_number(maf, min = 0, max = 1, open = TRUE)
   settings <- list(
-    n = check_count(n), maf = maf, seed = resolve_seed(seed), n_threads = check_threads(n_threads)
+    n = check_count(n), maf = maf, shape = match(shape, names(burgess_curves)) - 1L,
+    seed = resolve_seed(seed), n_threads = check_threads(n_threads)
   )
   out <- .Call(C_sim_burgess, settings)
   check_status(out$status, "simulating X and Y")
   parts <- out$value
   noise <- outcome_noise(parts$e, type)
-  h <- burgess_curves[[shape]]
-  y <- observed_outcome(h$curve(parts$x) + parts$rest + (noise - parts$e), type, cutoff)
+  y <- observed_outcome(parts$y, parts$e, noise, type, cutoff)
   truth <- c(
-    list(beta = h$slope(parts$x)),
-    outcome_curve(h, binary_means$uniform[[type]], cutoff),
+    list(beta = parts$slope),
+    outcome_curve(burgess_curves[[shape]], binary_means$uniform[[type]], cutoff),
     list(
       U = parts$u, noise_x = parts$v, noise_y = noise, instruments = "g", shape = shape, maf = maf,
       type = type, cutoff = cutoff, n = settings$n, seed = settings$seed
@@ -106,8 +106,13 @@ outcome_noise <- function(e, type) {
   e
 }
 
-observed_outcome <- function(liability, type, cutoff) {
-  if (type == "continuous") liability else as.double(liability > cutoff)
+# y: the outcome or liability with the normal noise e, which `noise` takes the place of.
+observed_outcome <- function(y, e, noise, type, cutoff) {
+  switch(type,
+    continuous = y,
+    liability = as.double(y > cutoff),
+    logistic = as.double(y + (noise - e) > cutoff)
+  )
 }
 
 # E[Y | do(X = x)] and its derivative from h, the exposure's part of the outcome or liability.

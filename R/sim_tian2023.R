@@ -80,22 +80,21 @@ sim_tian2023 <- function(n = 1e4, scenario = c("A", "B", "C", "D"), outcome = 1,
   cutoff <- check_number(cutoff)
   settings <- list(
     n = check_count(n), scenario = match(scenario, names(tian_scenarios)) - 1L,
-    seed = resolve_seed(seed), n_threads = check_threads(n_threads)
+    outcome = outcome, seed = resolve_seed(seed), n_threads = check_threads(n_threads)
   )
   out <- .Call(C_sim_tian, settings)
   check_status(out$status, "simulating X and Y")
   parts <- out$value
   noise <- outcome_noise(parts$u3, type)
   h <- tian_curves[[outcome]]
-  effect <- h$curve(parts$x)
-  y <- observed_outcome(effect + parts$rest + (noise - parts$u3), type, cutoff)
+  y <- observed_outcome(parts$y, parts$u3, noise, type, cutoff)
   truth <- c(
-    list(beta = h$slope(parts$x)),
+    list(beta = parts$slope),
     outcome_curve(h, binary_means$normal[[type]], cutoff),
     list(
-      strata_target = strata_target(parts$z, parts$x, effect), X_exact = parts$exact, U = parts$u2,
-      noise_x = parts$u1, noise_y = noise, instruments = "Z", scenario = scenario,
-      outcome = outcome, type = type, cutoff = cutoff, n = settings$n,
+      strata_target = strata_target(parts$z, parts$x, h$curve),
+      X_exact = if (scenario == "D") parts$exact else parts$x, U = parts$u2, noise_x = parts$u1,
+      noise_y = noise, instruments = "Z", scenario = scenario, outcome = outcome, type = type, cutoff = cutoff, n = settings$n,
       seed = settings$seed
     )
   )
@@ -105,15 +104,17 @@ sim_tian2023 <- function(n = 1e4, scenario = c("A", "B", "C", "D"), outcome = 1,
 }
 
 # cov(z, h(x)) / cov(z, x) within each stratum.
-strata_target <- function(z, x, effect) {
-  force(effect)
+strata_target <- function(z, x, h) {
+  force(z)
+  force(x)
+  force(h)
   function(stratum) {
     if (!is.numeric(stratum) || length(stratum) != length(z)) {
       stop_argument("stratum", paste("must have a whole number for each of", length(z), "people"),
         describe(stratum))
     }
     unname(vapply(split(seq_along(z), stratum), function(i) {
-      stats::cov(z[i], effect[i]) / stats::cov(z[i], x[i])
+      stats::cov(z[i], h(x[i])) / stats::cov(z[i], x[i])
     }, 0))
   }
 }

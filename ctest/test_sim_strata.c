@@ -19,31 +19,33 @@ static double mean_of(const double *a, const double *b)
   return sum / N;
 }
 
-/* column (6, N): x, rest, g, u, v, e. */
-static void burgess(double *column, size_t n, uint64_t seed, int n_threads)
+/* column (7, N): y, x, slope, g, u, v, e. */
+static void burgess(double *column, size_t n, mrl_burgess_shape shape, uint64_t seed, int n_threads)
 {
-  mrl_sim_burgess out = {.x = column,
-                         .rest = column + N,
-                         .g = column + 2 * N,
-                         .u = column + 3 * N,
-                         .v = column + 4 * N,
-                         .e = column + 5 * N};
-  const mrl_sim_burgess_settings s = {.n = n, .seed = seed, .maf = .3};
+  mrl_sim_burgess out = {.y = column,
+                         .x = column + N,
+                         .slope = column + 2 * N,
+                         .g = column + 3 * N,
+                         .u = column + 4 * N,
+                         .v = column + 5 * N,
+                         .e = column + 6 * N};
+  const mrl_sim_burgess_settings s = {.n = n, .seed = seed, .maf = .3, .shape = shape};
   const mrl_ctx ctx = {n_threads, NULL, NULL};
   CHECK(mrl_sim_burgess_run(&out, &s, &ctx) == MRL_OK);
 }
 
-/* column (7, N): x, exact, rest, z, u1, u2, u3. */
-static void tian(double *column, size_t n, mrl_tian_scenario scenario, int n_threads)
+/* column (8, N): y, x, slope, exact, z, u1, u2, u3. */
+static void tian(double *column, size_t n, mrl_tian_scenario scenario, int outcome, int n_threads)
 {
-  mrl_sim_tian out = {.x = column,
-                      .exact = column + N,
-                      .rest = column + 2 * N,
-                      .z = column + 3 * N,
-                      .u1 = column + 4 * N,
-                      .u2 = column + 5 * N,
-                      .u3 = column + 6 * N};
-  const mrl_sim_tian_settings s = {.n = n, .seed = SEED, .scenario = scenario};
+  mrl_sim_tian out = {.y = column,
+                      .x = column + N,
+                      .slope = column + 2 * N,
+                      .exact = column + 3 * N,
+                      .z = column + 4 * N,
+                      .u1 = column + 5 * N,
+                      .u2 = column + 6 * N,
+                      .u3 = column + 7 * N};
+  const mrl_sim_tian_settings s = {.n = n, .seed = SEED, .scenario = scenario, .outcome = outcome};
   const mrl_ctx ctx = {n_threads, NULL, NULL};
   CHECK(mrl_sim_tian_run(&out, &s, &ctx) == MRL_OK);
 }
@@ -68,25 +70,33 @@ static void check_laws(const double *const *part, const double *mean, const doub
 /* Kurtosis: binomial(2, p) 3 - 6/2 + 1/(2pq), uniform 9/5, exponential 9, normal 3. */
 static void test_burgess(void)
 {
-  double *one = calloc(6 * N, sizeof(double)), *two = calloc(6 * N, sizeof(double));
-  burgess(one, N, SEED, 1);
-  burgess(two, N, SEED, 3);
-  CHECK(memcmp(one, two, 6 * N * sizeof(double)) == 0);
-  const double *g = one + 2 * N, *u = one + 3 * N, *v = one + 4 * N, *e = one + 5 * N;
-  for (int i = 0; i < N; i++) {
-    CHECK(g[i] == 0 || g[i] == 1 || g[i] == 2);
-    CHECK(u[i] > 0 && u[i] < 1 && v[i] > 0);
-    CHECK_NEAR(one[i], .25 * g[i] + u[i] + v[i], 1e-14);
-    CHECK_NEAR(one[N + i], .8 * u[i] + e[i], 1e-14);
+  double *one = calloc(7 * N, sizeof(double)), *two = calloc(7 * N, sizeof(double));
+  for (int shape = MRL_BURGESS_LINEAR; shape <= MRL_BURGESS_THRESHOLD; shape++) {
+    burgess(one, N, (mrl_burgess_shape)shape, SEED, 1);
+    burgess(two, N, (mrl_burgess_shape)shape, SEED, 3);
+    CHECK(memcmp(one, two, 7 * N * sizeof(double)) == 0);
+    const double *x = one + N, *g = x + 2 * N, *u = g + N, *v = u + N, *e = v + N;
+    for (int i = 0; i < N; i++) {
+      const double above = x[i] > 2 ? x[i] - 2 : 0;
+      const double f[] = {.4 * x[i], x[i] * x[i] / 10, (x[i] - 1) * (x[i] - 1) / 5, above * .4};
+      const double slope[] = {.4, x[i] / 5, (x[i] - 1) * .4, above > 0 ? .4 : 0};
+      CHECK(g[i] == 0 || g[i] == 1 || g[i] == 2);
+      CHECK(u[i] > 0 && u[i] < 1 && v[i] > 0);
+      CHECK_NEAR(x[i], .25 * g[i] + u[i] + v[i], 1e-14);
+      CHECK_NEAR(one[i], f[shape] + .8 * u[i] + e[i], 1e-13 * (1 + fabs(one[i])));
+      CHECK_NEAR(one[2 * N + i], slope[shape], 1e-14);
+    }
   }
+  const double *g = one + 3 * N, *u = g + N, *v = u + N, *e = v + N;
   const double *const part[] = {g, u, v, e};
   const double mean[] = {.6, .5, 1, 0}, variance[] = {.42, 1. / 12, 1, 1};
   const double kurtosis[] = {1 / .42, 1.8, 9, 3};
   check_laws(part, mean, variance, kurtosis, 4);
-  burgess(two, 4500, SEED, 2); /* the first people are the same, and the rest is left alone */
-  CHECK(memcmp(one, two, 6 * N * sizeof(double)) == 0);
-  burgess(two, N, SEED + 1, 2);
-  CHECK(one[0] != two[0] && one[5 * N] != two[5 * N]);
+  /* The first people are the same, and the rest is left alone. */
+  burgess(two, 4500, MRL_BURGESS_THRESHOLD, SEED, 2);
+  CHECK(memcmp(one, two, 7 * N * sizeof(double)) == 0);
+  burgess(two, N, MRL_BURGESS_LINEAR, SEED + 1, 2);
+  CHECK(one[N] != two[N] && one[6 * N] != two[6 * N]);
   free(one);
   free(two);
 }
@@ -105,24 +115,29 @@ static double slow_exposure(mrl_tian_scenario scenario, double z, double u1, dou
 
 static void test_tian(void)
 {
-  double *one = calloc(7 * N, sizeof(double)), *two = calloc(7 * N, sizeof(double));
-  for (int s = 0; s < MRL_TIAN_N; s++) {
-    const mrl_tian_scenario scenario = (mrl_tian_scenario)s;
-    tian(one, N, scenario, 1);
-    tian(two, N, scenario, 3);
-    CHECK(memcmp(one, two, 7 * N * sizeof(double)) == 0);
-    const double *z = one + 3 * N, *u1 = one + 4 * N, *u2 = one + 5 * N, *u3 = one + 6 * N;
+  double *one = calloc(8 * N, sizeof(double)), *two = calloc(8 * N, sizeof(double));
+  for (int cell = 0; cell < 16; cell++) {
+    const mrl_tian_scenario scenario = (mrl_tian_scenario)(cell / 4);
+    const int outcome = cell % 4 + 1;
+    tian(one, N, scenario, outcome, 1);
+    tian(two, N, scenario, outcome, 3);
+    CHECK(memcmp(one, two, 8 * N * sizeof(double)) == 0);
+    const double *x = one + N, *exact = x + 2 * N, *z = exact + N, *u1 = z + N, *u2 = u1 + N;
+    const double *u3 = u2 + N;
     for (int i = 0; i < N; i++) {
-      const double x = slow_exposure(scenario, z[i], u1[i], u2[i]);
-      CHECK_NEAR(one[N + i], x, 1e-13 * (1 + fabs(x)));
-      CHECK(one[i] == (s == MRL_TIAN_D ? nearbyint(one[N + i]) : one[N + i]));
-      CHECK_NEAR(one[2 * N + i], u2[i] + u3[i], 1e-15 * 16);
+      const double slow = slow_exposure(scenario, z[i], u1[i], u2[i]), t = x[i];
+      const double h[] = {0, t * t / 10, t > 0 ? -t * t / 10 : 0, t > .6 ? t * 5 - 3 : 0};
+      const double slope[] = {0, t / 5, t > 0 ? -t / 5 : 0, t > .6 ? 5 : 0};
+      CHECK_NEAR(exact[i], slow, 1e-13 * (1 + fabs(slow)));
+      CHECK(t == (scenario == MRL_TIAN_D ? nearbyint(exact[i]) : exact[i]));
+      CHECK_NEAR(one[i], h[outcome - 1] + u2[i] + u3[i], 1e-12 * (1 + fabs(one[i])));
+      CHECK_NEAR(one[2 * N + i], slope[outcome - 1], 1e-13 * (1 + fabs(t)));
     }
     const double *const part[] = {z, u1, u2, u3};
     const double mean[] = {0, 0, 0, 0}, variance[] = {.25, 1, 1, 1}, kurtosis[] = {3, 3, 3, 3};
     check_laws(part, mean, variance, kurtosis, 4);
-    tian(two, 4500, scenario, 2);
-    CHECK(memcmp(one, two, 7 * N * sizeof(double)) == 0);
+    tian(two, 4500, scenario, outcome, 2);
+    CHECK(memcmp(one, two, 8 * N * sizeof(double)) == 0);
   }
   free(one);
   free(two);

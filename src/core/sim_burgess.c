@@ -14,6 +14,25 @@ static mrl_rng stream(const simulation *sim, size_t column, size_t chunk)
   return mrl_chunk_stream(sim->settings->seed, MRL_RNG_SIM_BURGESS, column, chunk);
 }
 
+/* f(x), and its derivative. */
+static double causal(double *slope, mrl_burgess_shape shape, double x)
+{
+  switch (shape) {
+  case MRL_BURGESS_QUADRATIC:
+    *slope = .2 * x;
+    return .1 * x * x;
+  case MRL_BURGESS_J:
+    *slope = .4 * (x - 1);
+    return .2 * (x - 1) * (x - 1);
+  case MRL_BURGESS_THRESHOLD:
+    *slope = x > 2 ? .4 : 0;
+    return x > 2 ? .4 * (x - 2) : 0;
+  default:
+    *slope = .4;
+    return .4 * x;
+  }
+}
+
 /* mrl_chunk_job */
 static void draw_people(const void *data, size_t chunk, size_t first, size_t count)
 {
@@ -30,10 +49,10 @@ static void draw_people(const void *data, size_t chunk, size_t first, size_t cou
   }
   rng = stream(sim, COLUMN_E, chunk);
   mrl_rng_fill_normal(&rng, e, count);
-  double *x = out->x + first, *rest = out->rest + first;
+  double *x = out->x + first, *y = out->y + first, *slope = out->slope + first;
   for (size_t i = 0; i < count; i++) {
     x[i] = MRL_BURGESS_GX * g[i] + u[i] + v[i];
-    rest[i] = MRL_BURGESS_UY * u[i] + e[i];
+    y[i] = causal(&slope[i], sim->settings->shape, x[i]) + MRL_BURGESS_UY * u[i] + e[i];
   }
 }
 

@@ -31,6 +31,25 @@ static double exposure(mrl_tian_scenario scenario, double z, double u1, double u
   }
 }
 
+/* h(x), and its derivative. */
+static double causal(double *slope, int outcome, double x)
+{
+  switch (outcome) {
+  case 2:
+    *slope = .2 * x;
+    return .1 * x * x;
+  case 3:
+    *slope = x > 0 ? -.2 * x : 0;
+    return x > 0 ? -.1 * x * x : 0;
+  case 4:
+    *slope = x > .6 ? 5 : 0;
+    return x > .6 ? 5 * (x - .6) : 0;
+  default:
+    *slope = 0;
+    return 0;
+  }
+}
+
 /* mrl_chunk_job */
 static void draw_people(const void *data, size_t chunk, size_t first, size_t count)
 {
@@ -43,9 +62,13 @@ static void draw_people(const void *data, size_t chunk, size_t first, size_t cou
   draw_normal(out->u3 + first, sim, COLUMN_U3, chunk, count);
   for (size_t i = first; i < first + count; i++) {
     out->z[i] *= .5;
-    out->exact[i] = exposure(scenario, out->z[i], out->u1[i], out->u2[i]);
-    out->x[i] = scenario == MRL_TIAN_D ? rint(out->exact[i]) : out->exact[i];
-    out->rest[i] = out->u2[i] + out->u3[i];
+    const double exact = exposure(scenario, out->z[i], out->u1[i], out->u2[i]);
+    const double x = scenario == MRL_TIAN_D ? rint(exact) : exact;
+    if (out->exact) {
+      out->exact[i] = exact;
+    }
+    out->x[i] = x;
+    out->y[i] = causal(&out->slope[i], sim->settings->outcome, x) + out->u2[i] + out->u3[i];
   }
 }
 

@@ -8,7 +8,8 @@
  *   C  -10 + (1.5 + .4 U2) (Z + 5) + U2 + U1            effects differ by the confounder
  *   D  A rounded to whole numbers                       coarsened
  *
- * Y = h(X) + rest, rest = U2 + U3; h is the caller's, and Y with it. In D, h takes the rounded X.
+ * and the outcome Y = h(X) + U2 + U3 with h = 0 (1), .1 x^2 (2), -.1 x^2 1(x > 0) (3) or
+ * 5 (x - .6) 1(x > .6) (4). In D, h takes the rounded X.
  */
 #ifndef MRL_SIM_TIAN_H
 #define MRL_SIM_TIAN_H
@@ -21,12 +22,14 @@ typedef struct {
   size_t n; /* people, at least 1 */
   uint64_t seed;
   mrl_tian_scenario scenario;
+  int outcome; /* 1 .. 4 */
 } mrl_sim_tian_settings;
 
 /* All memory is the caller's: n doubles each. */
 typedef struct {
-  double *x, *exact;    /* exposure; the same before rounding (x but in D) */
-  double *rest;         /* outcome without the exposure's part */
+  double *y, *x;        /* outcome, exposure */
+  double *slope;        /* h'(X) */
+  double *exact;        /* the exposure before rounding, or NULL */
   double *z;            /* instrument */
   double *u1, *u2, *u3; /* noise of X, confounder, noise of Y */
 } mrl_sim_tian;
