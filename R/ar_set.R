@@ -177,10 +177,9 @@ refit_frame <- function(fit, env) {
   same <- length(frame$y) == fit$nobs &&
     isTRUE(all.equal(frame$y, unname(fit$fitted.values + fit$residuals), tolerance = 1e-8))
   if (!same) {
-    stop_mrl("data", "The data are not those that the fit was made from: evaluating its call gives ",
-      length(frame$y), " rows; the fit has ", fit$nobs, if (length(frame$y) == fit$nobs) {
-        ", of other outcomes"
-      }, ".")
+    stop_mrl("data", "The data are not those that the fit was made from: evaluating its call ",
+      "gives ", length(frame$y), " rows; the fit has ", fit$nobs,
+      if (length(frame$y) == fit$nobs) ", of other outcomes", ".")
   }
   frame
 }

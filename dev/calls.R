@@ -104,6 +104,7 @@ calls <- alist(
     mr_keep = rep(c(TRUE, FALSE), 12), beta.exposure = toy$x, se.exposure = 0.1,
     beta.outcome = toy$y, se.outcome = 0.1
   ))),
+  C_mr_ld = mr_correlated(mr_data(1:4, 1, c(1, 3, 2, 4), 1), diag(4)),
   C_mr_presso = mr_presso_test(lipid_chd[1:6, ], 150, seed = 1),
   C_mr_radial = mr_radial(lipid_chd[1:6, ]),
   C_mvmr_diagnose = mv_diagnose(lipid_chd),

@@ -97,6 +97,7 @@ SEXP C_meta_regression(SEXP effect, SEXP se, SEXP x, SEXP settings);
 SEXP C_mr_detail(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mr_estimate(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mr_frame(SEXP keys, SEXP keep, SEXP effects);
+SEXP C_mr_ld(SEXP effects, SEXP ld, SEXP settings);
 SEXP C_mr_presso(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mr_radial(SEXP effects, SEXP start, SEXP settings);
 SEXP C_mvmr_diagnose(SEXP effects);
