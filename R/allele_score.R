@@ -1,16 +1,16 @@
 #' Allele scores: one instrument of many variants
 #'
-#' Sums effect alleles by weights. Weights from the same people as the exposure overfit it (the score
-#' then is biased towards the observational association, as many weak instruments are); external
-#' weights, or weights from another part of the sample, do not.
+#' Sums effect alleles by weights. Weights from the same people as the exposure overfit it (the
+#' score then is biased towards the observational association, as many weak instruments are);
+#' external weights, or weights from another part of the sample, do not.
 #'
 #' @details
 #' Weights count their own effect allele. Each variant is matched by name, then its alleles to those
-#' of the genotypes: the same, swapped (the count of `a1` becomes that of `a2`), on the other strand,
-#' or both. A palindromic variant (A/T or C/G) reads the same on both strands; `palindromes =
-#' "frequency"` tells the strand by the frequency of the effect allele where both it and that of the
-#' genotypes are farther than `tolerance` from 1/2, and drops the variant where they are not or the
-#' frequency is unknown; `"keep"` trusts that strands agree (as they do for weights from
+#' of the genotypes: the same, swapped (the count of `a1` becomes that of `a2`), on the other
+#' strand, or both. A palindromic variant (A/T or C/G) reads the same on both strands; `palindromes
+#' = "frequency"` tells the strand by the frequency of the effect allele where both it and that of
+#' the genotypes are farther than `tolerance` from 1/2, and drops the variant where they are not or
+#' the frequency is unknown; `"keep"` trusts that strands agree (as they do for weights from
 #' the same files), `"drop"` drops them all. What is dropped is reported, always. Missing genotypes
 #' count as the variant's mean.
 #'
@@ -86,7 +86,8 @@ score_weights <- function(weights) {
     stop_argument("weights", "must be those of one trait",
       shorten(unique(as.character(weights$trait))))
   }
-  check_mr_columns(weights, c("SNP", "effect_allele", "weight"), "weights")
+  given <- is.data.frame(weights) && "weight" %in% names(weights)
+  check_mr_columns(weights, c("SNP", "effect_allele", if (given) "weight" else "beta"), "weights")
   text <- function(name) {
     if (is.null(weights[[name]])) {
       return(rep(NA_character_, nrow(weights)))
@@ -152,8 +153,8 @@ report_score <- function(report) {
     paste(counts, names(counts), collapse = ", ")
   }
   if (any(!report$used)) {
-    inform_mrl("dropped", sum(!report$used), " of ", nrow(report), " variants are not in the score: ",
-      count(report$note[!report$used]), ".")
+    inform_mrl("dropped", sum(!report$used), " of ", nrow(report), " variants are not in the ",
+      "score: ", count(report$note[!report$used]), ".")
   }
   kept <- report$used & report$note != ""
   if (any(kept)) {

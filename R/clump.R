@@ -2,8 +2,8 @@
 #'
 #' Keeps variants whose association is the strongest of their neighbourhood: the variant with the
 #' least p-value is an index variant, those in linkage disequilibrium with it are taken away, and so
-#' on, as `plink --clump` does. Methods such as IVW and MR-Egger assume the independent variants that
-#' are left.
+#' on, as `plink --clump` does. Methods such as IVW and MR-Egger assume the independent variants
+#' that are left.
 #'
 #' @details
 #' A variant falls to an index variant that is closer than `kb` kilobases, on the same chromosome,
@@ -11,9 +11,9 @@
 #' options are `--clump-p1 p --clump-p2 p2 --clump-r2 r2 --clump-kb kb`; its own defaults are
 #' `p = 1e-4, p2 = 0.01, r2 = 0.5, kb = 250`, and those of TwoSampleMR's `clump_data()` are `p = 1,
 #' p2 = 1, r2 = 0.001, kb = 10000`. The people should be of the population of the associations, and
-#' enough for `r2`: among n unrelated people independent variants have an expected r2 of 1/n, so that
-#' 0.001 needs several thousands. Use the same variants' p-values from people that are not those of
-#' the outcome where you can: choosing by p-value biases effects upward (winner's curse).
+#' enough for `r2`: among n unrelated people independent variants have an expected r2 of 1/n, so
+#' that 0.001 needs several thousands. Use the same variants' p-values from people that are not
+#' those of the outcome where you can: choosing by p-value biases effects upward (winner's curse).
 #'
 #' Memory is that of the genotypes of one chromosome's variants near a candidate, 3/8 byte each.
 #'

@@ -106,7 +106,8 @@ covariate_names <- function(covariates) {
 check_family <- function(family, n) {
   if (!is.character(family) || !length(family) %in% c(1L, n) ||
     !all(family %in% c("linear", "logistic"))) {
-    stop_argument("family", paste("must be \"linear\" or \"logistic\", one or", n), describe(family))
+    stop_argument("family", paste("must be \"linear\" or \"logistic\", one or", n),
+      describe(family))
   }
   rep_len(family, n)
 }
@@ -145,7 +146,7 @@ trait_values <- function(name, family, phenotypes) {
   }
   if (family == "logistic" && !all(v %in% c(0, 1, NA))) {
     stop_argument(paste0("phenotypes$", name), "must be 0 and 1 for a logistic regression",
-      shorten(format(utils::head(setdiff(unique(v), c(0, 1, NA)), 3L))), what = "data")
+      shorten(format(setdiff(unique(v), c(0, 1, NA)), trim = TRUE, digits = 3), 3L), what = "data")
   }
   if (length(unique(v[!is.na(v)])) < 2L) {
     stop_mrl("data", "Trait `", name, "` is constant.")

@@ -1,30 +1,30 @@
 #' Principal components of genotypes
 #'
 #' The directions in which people differ most: with several populations in the sample, their
-#' ancestry. As covariates they take up the confounding of variants and traits by ancestry, so far as
-#' it is linear in them; close relatives make components of their own, and so do long stretches of
-#' linkage disequilibrium unless `prune` thins them out.
+#' ancestry. As covariates they take up the confounding of variants and traits by ancestry, so far
+#' as it is linear in them; close relatives make components of their own, and so do long stretches
+#' of linkage disequilibrium unless `prune` thins them out.
 #'
-#' Genotypes are centred by the mean and divided by \eqn{\sqrt{2p(1 - p)}}, missing ones count as the
-#' mean (Patterson, Price & Reich 2006). The components are eigenvectors of \eqn{K = ZZ'/m}, the
-#' genetic relationship matrix, which is never formed: a block Krylov method reads the genotypes some
-#' 10 to 30 times, and stops when all residuals are below 1e-9 of the largest eigenvalue. Memory is
-#' about 10 (k + 8) numbers per person. The sign of a component is such that its largest entry is
-#' positive.
+#' Genotypes are centred by the mean and divided by \eqn{\sqrt{2p(1 - p)}}, missing ones count as
+#' the mean (Patterson, Price & Reich 2006). The components are eigenvectors of \eqn{K = ZZ'/m}, the
+#' genetic relationship matrix, which is never formed: a block Krylov method reads the genotypes
+#' some 10 to 30 times, and stops when all residuals are below 1e-9 of the largest eigenvalue.
+#' Memory is about 10 (k + 8) numbers per person. The sign of a component is such that its largest
+#' entry is positive.
 #'
 #' @param genotypes Genotypes opened by [bed()], or a matrix (people, variants) of 0, 1, 2 and `NA`.
 #' @param k Number of components, less than people and at most variants.
-#' @param prune NULL for all variants, or `list(r2 = 0.1, kb = 500)`: variants thinned out so that no
-#'   two within `kb` kilobases have a haplotype r2 above `r2`; of two the more frequent stays (see
-#'   [clump()]).
+#' @param prune NULL for all variants, or `list(r2 = 0.1, kb = 500)`: variants thinned out so that
+#'   no two within `kb` kilobases have a haplotype r2 above `r2`; of two the more frequent stays
+#'   (see [clump()]).
 #' @param maf Least frequency of the rarer allele of the variants used.
 #' @param variants For a matrix with `prune`: a data.frame with the columns `chr` and `pos`.
 #' @param n_threads Number of threads; results do not depend on it.
 #' @return A data.frame `iid, PC1, ..`, a row per person, each component of length 1. Attributes:
 #'   `eigenvalues` (k), `variants` (names of those used), `passes` over the genotypes. A message of
 #'   class `mrlearn_message_filtered` says how many variants are left out.
-#' @references Patterson, Price & Reich (2006), PLoS Genet. 2:e190. Musco & Musco (2015), Advances in
-#'   Neural Information Processing Systems 28 (block Krylov).
+#' @references Patterson, Price & Reich (2006), PLoS Genet. 2:e190. Musco & Musco (2015), Advances
+#'   in Neural Information Processing Systems 28 (block Krylov).
 #' @examples
 #' set.seed(1)
 #' frequency <- cbind(runif(60, 0.1, 0.9), runif(60, 0.1, 0.9))

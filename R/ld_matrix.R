@@ -5,10 +5,10 @@
 #'
 #' `method = "genotype"` correlates numbers of copies of allele `a1`, as PLINK's `--r2` does.
 #' `"haplotype"` correlates alleles on haplotypes, whose frequencies are estimated by maximum
-#' likelihood (PLINK's `--clump` does so); it assumes Hardy-Weinberg equilibrium, thus one population
-#' and unrelated people. Either describes the people given: they should be of the population whose
-#' associations are analysed. All people count, where PLINK leaves out those who have a parent in the
-#' file; choose the founders by `genotypes[people, ]`.
+#' likelihood (PLINK's `--clump` does so); it assumes Hardy-Weinberg equilibrium, thus one
+#' population and unrelated people. Either describes the people given: they should be of the
+#' population whose associations are analysed. All people count, where PLINK leaves out those who
+#' have a parent in the file; choose the founders by `genotypes[people, ]`.
 #'
 #' @param genotypes Genotypes opened by [bed()], or a matrix (people, variants) of 0, 1, 2 and `NA`.
 #'   Choose the variants of a region first: the result has a row and a column for each.

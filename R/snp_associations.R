@@ -56,8 +56,8 @@
 #'   FALSE where one of the effects is missing. Choose the instruments by [clump()].
 #'
 #'   Messages of class `mrlearn_message_matched` say which people are used. Errors have class
-#'   `mrlearn_error_argument`, or `mrlearn_error_data`: nobody in common, a trait that is missing for
-#'   all or constant.
+#'   `mrlearn_error_argument`, or `mrlearn_error_data`: nobody in common, a trait that is missing
+#'   for all or constant.
 #' @references Chang et al. (2015), GigaScience 4:7 (PLINK 1.9). White (1980), Econometrica 48:817
 #'   (HC0).
 #' @seealso [clump()], [allele_score()], [genotype_pcs()], [mr_estimate()].
@@ -147,6 +147,11 @@ report_incomplete <- function(traits, n, n_matched) {
 
 associate_traits <- function(genotypes, places, person, design, rows, at, vcov, n_threads) {
   y <- design$y[rows, at, drop = FALSE]
+  n_columns <- if (is.null(design$w)) 0L else ncol(design$w)
+  if (nrow(y) < n_columns + 3L) {
+    stop_mrl("data", "For trait `", colnames(y)[1], "` ", nrow(y), " people are left; ", n_columns,
+      " covariates need ", n_columns + 3L, " at least.")
+  }
   constant <- apply(y, 2, function(v) length(unique(v)) < 2L)
   if (any(constant)) {
     stop_mrl("data", "Trait `", colnames(y)[constant][1], "` is constant among the ", nrow(y),
