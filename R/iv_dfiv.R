@@ -47,7 +47,7 @@
 #' \eqn{\phi}, whose features are its last layer; the second for \eqn{\psi} and \eqn{\xi}, behind
 #' which comes a layer of `n_features` units. By default a batch has a fifth of the rows, at least
 #' 1000 and at most 5000, as a ridge is solved on each; there are at most 400 epochs, fewer above
-#' 20,000 rows (8 million over their number), at least 40. As such epochs have few steps, `patience`
+#' 10,000 rows (4 million over their number), at least 40. As such epochs have few steps, `patience`
 #' counts as many of them as make 40 steps for one. `refit` is not used. The history has the
 #' losses of both stages by epoch; `validation` is of the second.
 #'
@@ -146,7 +146,7 @@ dfiv_settings <- function(settings, control, n) {
     settings$batch_size <- as.integer(max(1000, min(5000, round(n / 5))))
   }
   if (is.null(control$epochs)) {
-    settings$epochs <- as.integer(max(40, min(400, round(8e6 / n))))
+    settings$epochs <- as.integer(max(40, min(400, round(4e6 / n))))
   }
   steps <- ceiling((n - settings$n_valid) / settings$batch_size)
   settings$patience <- as.integer(min(1e9, settings$patience * ceiling(dfiv_steps / steps)))

@@ -47,7 +47,7 @@ int mrl_dfiv_term(size_t *e, size_t *c, const mrl_dfiv_nets *nets, size_t term)
   return !(*e <= nets->n_x && *c == 0);
 }
 
-static size_t larger(size_t a, size_t b)
+static size_t larger_of(size_t a, size_t b)
 {
   return a > b ? a : b;
 }
@@ -68,9 +68,9 @@ static size_t product_scratch(const mrl_dfiv_nets *nets, size_t most, const mrl_
 {
   const size_t p = nets->n_p, e = nets->n_e;
   size_t bytes = mrl_gemm_d_scratch(most, e, p, ctx);
-  bytes = larger(bytes, mrl_gemm_d_scratch(most, p, e, ctx));
-  bytes = larger(bytes, mrl_gemm_d_scratch(p, e, most, ctx));
-  return larger(bytes, mrl_gemm_d_scratch(most, 1, nets->terms, ctx));
+  bytes = larger_of(bytes, mrl_gemm_d_scratch(most, p, e, ctx));
+  bytes = larger_of(bytes, mrl_gemm_d_scratch(p, e, most, ctx));
+  return larger_of(bytes, mrl_gemm_d_scratch(most, 1, nets->terms, ctx));
 }
 
 static mrl_status carve_runs(mrl_dfiv_model *to, mrl_arena *arena, size_t rows, const mrl_ctx *ctx)
@@ -92,9 +92,9 @@ mrl_status mrl_dfiv_model_carve(mrl_dfiv_model *model, mrl_arena *arena, const m
                                 const mrl_dfiv_data *data, size_t most, int trains, mrl_isa isa,
                                 const mrl_ctx *ctx)
 {
-  const size_t n = larger(most, MRL_DFIV_BLOCK), p = nets->n_p, e = nets->n_e, t = nets->terms;
-  const size_t widest = larger(nets->n_phi, larger(nets->n_psi, nets->n_xi));
-  const size_t columns = larger(p + e, t + 1), folds = data->folds;
+  const size_t n = larger_of(most, MRL_DFIV_BLOCK), p = nets->n_p, e = nets->n_e, t = nets->terms;
+  const size_t widest = larger_of(nets->n_phi, larger_of(nets->n_psi, nets->n_xi));
+  const size_t columns = larger_of(p + e, t + 1), folds = data->folds;
   mrl_dfiv_model to = {.nets = nets, .data = *data, .isa = mrl_isa_usable(isa), .most = n};
   to.phi = MRL_TAKE(arena, mrl_dfiv_member, folds);
   to.a.row = MRL_TAKE(arena, size_t, n);
@@ -112,7 +112,7 @@ mrl_status mrl_dfiv_model_carve(mrl_dfiv_model *model, mrl_arena *arena, const m
   to.ehat = MRL_TAKE(arena, double, n *e);
   to.dehat = MRL_TAKE(arena, double, n *e);
   to.part = MRL_TAKE(arena, double, n *e);
-  to.dpart = MRL_TAKE(arena, double, n *larger(p, e));
+  to.dpart = MRL_TAKE(arena, double, n *larger_of(p, e));
   to.c = MRL_TAKE(arena, double, n * nets->n_c);
   to.dc = MRL_TAKE(arena, double, n * nets->n_c);
   to.f = MRL_TAKE(arena, double, n *(t + 1));
@@ -191,7 +191,7 @@ static mrl_status keep_in_place(double *value, mrl_real *d_output, const mrl_rea
 }
 
 /* What net `which` reads of a sample. */
-static columns_of input_of(const mrl_dfiv_model *model, int which, int sample)
+static columns_of columns_read(const mrl_dfiv_model *model, int which, int sample)
 {
   const mrl_dfiv_nets *nets = model->nets;
   const size_t inputs = nets->n_z + nets->n_w;
@@ -206,7 +206,7 @@ mrl_status mrl_dfiv_evaluate(mrl_real *out, mrl_dfiv_model *model, int which,
                              const mrl_ctx *ctx)
 {
   mrl_net_run *const runs[3] = {&model->run_phi, &model->run_psi, &model->run_xi};
-  const columns_of in = input_of(model, which, sample);
+  const columns_of in = columns_read(model, which, sample);
   if (n == 0 || !member->net) {
     return MRL_OK;
   }
@@ -228,7 +228,7 @@ mrl_status mrl_dfiv_pass(mrl_real *out, const mrl_real *d_out, mrl_dfiv_model *m
 {
   mrl_net_run *const runs[3] = {&model->run_phi, &model->run_psi, &model->run_xi};
   mrl_net_run *run = runs[which];
-  const columns_of in = input_of(model, which, sample);
+  const columns_of in = columns_read(model, which, sample);
   const mrl_batch batch = {.row = row,
                            .n = n,
                            .mode = MRL_TRAIN,
