@@ -158,10 +158,14 @@ static mrl_status first_stage(cf_slot *slot, const cf_job *job, const mrl_ctx *c
   reg->col[k1] = data->x;
   MRL_TRY(regress(reg, slot->weights, slot->gram, job->settings->isa, ctx));
   const double scale = reg->lsq.scale[reg->lsq.p - 1];
+  double left = 0, total = 0;
   for (size_t i = 0; i < data->n; i++) {
     slot->residual[i] = reg->u[i] / scale;
+    left += slot->weights[i] * reg->u[i] * reg->u[i];
+    total += slot->weights[i];
   }
-  return MRL_OK;
+  /* Of an exposure that is explained wholly, rounding is left. */
+  return left > MRL_LSQ_TOLERANCE * total ? MRL_OK : MRL_SINGULAR;
 }
 
 static double weighted_mean(const double *x, const double *weights, size_t n)
