@@ -135,7 +135,7 @@ ate.iv_doubly_ranked <- function(fit, from, to, conf_level = 0.95, ...) {
 
 #' @rdname strata_results
 #' @export
-average_derivative.iv_doubly_ranked <- function(fit, conf_level = 0.95, ...) {
+average_derivative.iv_doubly_ranked <- function(fit, conf_level = 0.95, ...) { # nolint
   check_no_dots(...)
   s <- fit$lace
   if (anyNA(s$estimate)) {

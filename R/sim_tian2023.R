@@ -94,8 +94,8 @@ sim_tian2023 <- function(n = 1e4, scenario = c("A", "B", "C", "D"), outcome = 1,
     list(
       strata_target = strata_target(parts$z, parts$x, h$curve),
       X_exact = if (scenario == "D") parts$exact else parts$x, U = parts$u2, noise_x = parts$u1,
-      noise_y = noise, instruments = "Z", scenario = scenario, outcome = outcome, type = type, cutoff = cutoff, n = settings$n,
-      seed = settings$seed
+      noise_y = noise, instruments = "Z", scenario = scenario, outcome = outcome,
+      type = type, cutoff = cutoff, n = settings$n, seed = settings$seed
     )
   )
   about <- strata_about("sim_tian2023", truth, paste0("Scenario ", scenario, " (",
