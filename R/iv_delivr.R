@@ -19,8 +19,8 @@
 #' once more on the training rows. On the test rows, which none of this has seen,
 #' * the global test is the t test of the slope in the regression of y on h;
 #' * the nonlinearity test is the t test of \eqn{m} in the regression of y on the prediction and
-#'   \eqn{m}. With `nonlinearity = "published"` the residuals of y on the prediction are regressed on
-#'   h, as in the paper; that leaves the prediction in h and rejects far too rarely
+#'   \eqn{m}. With `nonlinearity = "published"` the residuals of y on the prediction are regressed
+#'   on h, as in the paper; that leaves the prediction in h and rejects far too rarely
 #'   (`bench/delivr.md`).
 #'
 #' P-values of the splits are combined by Cauchy's: \eqn{T} is the mean of \eqn{tan((.5 - p) \pi)}

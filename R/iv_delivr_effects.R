@@ -54,8 +54,8 @@ effect_curve.iv_delivr <- function(fit, x = NULL, exposure = NULL, conf_level = 
 }
 
 stop_estimand <- function(fit) {
-  stop_mrl("estimand", "iv_delivr() does not estimate what setting the exposure does: its curve is ",
-    delivr_estimand(fit), ". Use iv_quantile(), iv_deep() or iv_control_function().")
+  stop_mrl("estimand", "iv_delivr() does not estimate what setting the exposure does: its curve ",
+    "is ", delivr_estimand(fit), ". Use iv_quantile(), iv_deep() or iv_control_function().")
 }
 
 #' @export

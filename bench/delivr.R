@@ -69,8 +69,8 @@ report_delivr <- function(rows) {
       ", ten variants, five splits, the"),
     "published network, confounded exposure. In brackets: Monte Carlo standard errors. Size: the",
     "global test where there is no effect, the nonlinearity tests where there is none or a linear",
-    "one; elsewhere power. \"published\" regresses the residuals of y on the prediction on h, without",
-    "taking the prediction out of h. Seeds from 101 on served for nothing else.", "",
+    "one; elsewhere power. \"published\" regresses the residuals of y on the prediction on h,",
+    "without taking the prediction out of h. Seeds from 101 on served for nothing else.", "",
     md_table(do.call(rbind, lapply(parts, delivr_line))), "", notes_of(rows)
   )
 }
