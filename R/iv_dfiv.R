@@ -16,16 +16,16 @@
 #' The outcome is linear in products of learned features,
 #' \eqn{g(x, w) = u'([1, x, x^2, \psi(x)] \otimes [1, w, \xi(w)])}, with networks \eqn{\psi} and
 #' \eqn{\xi} (Xu et al. 2021; that \eqn{x}, \eqn{x^2}, \eqn{w} are features too is our addition, as
-#' is all that follows but the two losses). \eqn{[x, x^2, \psi(x)]} is replaced by what a ridge regression
-#' on \eqn{[1, z, w, \phi(z, w)]} predicts, \eqn{\phi} another network; then a ridge regression of
+#' is all that follows but the two losses). \eqn{[x, x^2, \psi(x)]} is replaced by what a ridge
+#' regression on \eqn{[1, z, w, \phi(z, w)]} predicts, \eqn{\phi} another network; then a ridge regression of
 #' the outcome gives \eqn{u}. The rows lie in `cross_fit` folds, and each fold's predictions come
 #' from a network and a ridge of the other folds: no row takes part in both stages, and none is lost
 #' to one of them.
 #'
 #' Networks are trained together: each batch takes a step of the instrument networks down the first
 #' ridge's loss, with \eqn{\psi} frozen, then one of \eqn{\psi} and \eqn{\xi} down the second's,
-#' with \eqn{\phi} frozen. A loss is what its ridge minimises, penalty and all, on the same scale; the
-#' second's gradient passes through the first ridge's solution. Frozen networks use the running
+#' with \eqn{\phi} frozen. A loss is what its ridge minimises, penalty and all, on the same scale;
+#' the second's gradient passes through the first ridge's solution. Frozen networks use the running
 #' statistics of batch norm. After each epoch the outcome's squared error in the rows held out is
 #' computed, both ridges being solved on the training rows alone; the networks of the best epoch are
 #' kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades, next to the

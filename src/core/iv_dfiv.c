@@ -378,7 +378,7 @@ static mrl_status end(mrl_dfiv *dfiv, const mrl_ctx *ctx)
   if (progress->stop == MRL_STOP_DIVERGED) {
     dfiv->status = MRL_NOT_FINITE;
     copy_model(dfiv->state, last_of(dfiv), dfiv);
-  } else if (dfiv->n_held[1] > 0) {
+  } else if (dfiv->n_held[1] > 0 && dfiv->n_model > 0) {
     dfiv->status = progress->best_epoch > 0 ? MRL_OK : MRL_NO_CONVERGE;
     copy_model(dfiv->state, best_of(dfiv), dfiv);
   }
