@@ -70,7 +70,8 @@
 #'   with `tidy()`, `glance()`, `augment()`, [diagnostics()], [effect_curve()].
 #' @references Wooldridge (2010), Econometric Analysis of Cross Section and Panel Data, ch. 5;
 #'   the diagnostics' sources stand in [diagnostics()].
-#' @seealso [iv_lasso()] for many instruments.
+#' @seealso [iv_lasso()] for many instruments; [ar_set()] for confidence sets that hold with weak
+#'   ones, [iv_liml()] and [iv_jive()] for estimators.
 #' @examples
 #' sim <- sim_contextual(n = 2000, L = 10)
 #' instruments <- paste0("G", 0:9)
