@@ -48,8 +48,8 @@ cf_core <- function(frame, spec, exposure, residual, how, n_boot = 0L) {
   }
   if (out$status == "singular") {
     stop_mrl("collinear", "Exposure, covariates and residual are collinear in the second stage: ",
-      "the exposure `", colnames(frame$x), "` has too few values for its basis, or instruments and ",
-      "covariates explain all of it or nothing.")
+      "the exposure `", colnames(frame$x), "` has too few values for its basis, or instruments ",
+      "and covariates explain all of it or nothing.")
   }
   check_status(out$status, "fitting the control function")
   out$value

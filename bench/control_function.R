@@ -105,8 +105,8 @@ report_control <- function(rows) {
       rows$n[1], ", ten variants, a"),
     "covariate, 200 bootstrap replicates (none where the standard error is analytic). In brackets:",
     "Monte Carlo standard errors; \"from 0.95\" is the distance in Monte Carlo errors of a",
-    "coverage of 0.95. The quadratic has a quadratic in the confounder too, met by a natural spline of the",
-    "residual. Seeds from 101 on served for nothing else.", "",
+    "coverage of 0.95. The quadratic has a quadratic in the confounder too, met by a natural",
+    "spline of the residual. Seeds from 101 on served for nothing else.", "",
     md_table(do.call(rbind, lines)), "", notes_of(rows)
   )
 }
