@@ -1,5 +1,6 @@
 #include "bed_sums.h"
 
+#include <math.h>
 #include <string.h>
 
 static size_t larger(size_t a, size_t b)
@@ -26,6 +27,12 @@ void mrl_bed_sums_carve(mrl_bed_sums_work *work, mrl_arena *arena, size_t la, si
   work->m_b = (double *)mrl_take(arena, most, rows * sizeof(double));
   /* No product needs more than this one, whatever the number of rows left for the last block. */
   work->gemm = mrl_take(arena, mrl_gemm_d_scratch(1024, 1024, 1024, ctx), 1);
+  const size_t columns = weighted ? la : 0;
+  work->col = MRL_TAKE(arena, const double *, columns);
+  work->zero = MRL_TAKE(arena, double, columns);
+  work->one = MRL_TAKE(arena, double, columns);
+  work->root = MRL_TAKE(arena, double, rows);
+  work->gram = mrl_take(arena, weighted ? mrl_gram_scratch(la, ctx) : 0, 1);
 }
 
 /* h = value[code] of the rows first .. first + count - 1 of m variants, times weights. */
@@ -57,6 +64,22 @@ static int any(const uint32_t *missing, size_t m)
   return 0;
 }
 
+/* hh of k rows of a with itself. */
+static mrl_status add_gram(mrl_bed_sums *sums, mrl_bed_sums_work *work, const double *weights,
+                           size_t k, mrl_isa isa, const mrl_ctx *ctx)
+{
+  for (size_t j = 0; j < sums->la; j++) {
+    work->col[j] = work->h_a + j * k;
+    work->zero[j] = 0;
+    work->one[j] = 1;
+  }
+  for (size_t i = 0; i < k; i++) {
+    work->root[i] = sqrt(weights[i]);
+  }
+  const mrl_columns columns = {work->col, work->zero, work->one, work->root, k, sums->la};
+  return mrl_gram(sums->gram.hh, &columns, 0, k, 1, work->gram, isa, ctx);
+}
+
 /* Weighted sums over pairs, some rows at a time: one factor carries the weights. */
 static mrl_status add_weighted(mrl_bed_sums *sums, mrl_bed_sums_work *work, const uint8_t *packed_a,
                                const uint8_t *packed_b, size_t stride, const uint32_t *rows,
@@ -70,9 +93,13 @@ static mrl_status add_weighted(mrl_bed_sums *sums, mrl_bed_sums_work *work, cons
   for (size_t first = 0; first < n; first += MRL_BED_ROWS) {
     const size_t k = n - first < MRL_BED_ROWS ? n - first : MRL_BED_ROWS;
     decode_rows(work->h_a, packed_a, stride, rows, first, k, la, h_value, NULL, ctx);
-    decode_rows(work->h_b, other, stride, rows, first, k, lb, h_value, weights, ctx);
-    MRL_TRY(mrl_gemm_d(g->hh, la, work->h_a, k, MRL_TRANS, work->h_b, k, MRL_NO_TRANS, la, lb, k, 1,
-                       work->gemm, isa, ctx));
+    if (cross) {
+      decode_rows(work->h_b, other, stride, rows, first, k, lb, h_value, weights, ctx);
+      MRL_TRY(mrl_gemm_d(g->hh, la, work->h_a, k, MRL_TRANS, work->h_b, k, MRL_NO_TRANS, la, lb, k,
+                         1, work->gemm, isa, ctx));
+    } else {
+      MRL_TRY(add_gram(sums, work, weights + first, k, isa, ctx));
+    }
     mrl_poll(ctx);
     if (gap_a) {
       decode_rows(work->m_a, packed_a, stride, rows, first, k, la, missing_value, NULL, ctx);

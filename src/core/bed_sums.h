@@ -29,7 +29,10 @@ typedef struct {
   double *scaled;                /* (MRL_BED_PEOPLE, q) the other columns times the weights */
   double *h_a, *h_b, *m_a, *m_b; /* (MRL_BED_ROWS, la or lb), weighted only */
   double *hq;                    /* (q, MRL_BED_VARIANTS) */
-  void *gemm;
+  const double **col;            /* (la) with shifts 0 and scales 1: columns of h_a */
+  double *zero, *one;
+  double *root; /* (MRL_BED_ROWS) */
+  void *gemm, *gram;
 } mrl_bed_sums_work;
 
 /* Of la, lb, q alone. */
