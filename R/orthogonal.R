@@ -127,7 +127,7 @@ orthogonal_target <- function(fit, estimand, from, to) {
 
 # The rows that the fit was made from, and the call that makes it again.
 orthogonal_problem <- function(fit, data, env, how, seed) {
-  call <- fit$call
+  call <- named_call(fit$call)
   if (is.null(call$formula)) {
     stop_argument("fit", "must be made from a formula", "one made from matrices")
   }
@@ -166,13 +166,19 @@ folds_of <- function(frame, folds, seed) {
   if (is.null(frame$cluster)) fold else fold[frame$cluster]
 }
 
-# The fit's call as it is repeated: with its seed, without replicates, files and bars.
-quiet_call <- function(call, fit) {
+# A fit's call with the function itself and the names of all arguments: iv_fit() leaves it as it was
+# written.
+named_call <- function(call) {
   name <- as.character(call[[1L]])
   fun <- get(name[length(name)], envir = topenv(), mode = "function")
-  fixed <- list(n_boot = 0L, progress = FALSE, checkpoint = NULL, seed = fit$seed, model = TRUE)
-  fixed <- fixed[names(fixed) %in% names(formals(fun))]
   call[[1L]] <- fun
+  match.call(fun, call)
+}
+
+# The call as it is repeated: with the fit's seed, without replicates, files and bars.
+quiet_call <- function(call, fit) {
+  fixed <- list(n_boot = 0L, progress = FALSE, checkpoint = NULL, seed = fit$seed, model = TRUE)
+  fixed <- fixed[names(fixed) %in% names(formals(call[[1L]]))]
   call[names(fixed)] <- fixed
   call
 }

@@ -9,7 +9,7 @@
 # data set, the same for all estimators, five data sets. Groups: the estimators' names in
 # iv_methods(), "quantile", "deep" and "dfiv", each with the preset "ml-mr" (whose range of settings
 # is that of the poster's sweep) and "mrlearn" (last layers in closed form). Options as in
-# bench/study_tools.R. Some 750 fits of a few seconds: about an hour on one thread.
+# bench/study_tools.R. 750 fits of a few seconds; two at a time, each on one thread.
 source(file.path("bench", "contextual_tools.R"))
 
 estimators <- c(deep = "DeepIV", dfiv = "DFIV", quantile = "Quantile IV")
@@ -149,7 +149,7 @@ report_selection <- function(rows) {
 }
 
 selection <- list(name = "model_selection", cells = list_selection, run = run_selection,
-  report = report_selection)
+  report = report_selection, processes = 2L)
 if (is_script()) {
   finish_study(selection)
 }

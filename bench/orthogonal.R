@@ -5,8 +5,8 @@
 #
 # sim_nonlinear(n = 5000) with the defaults of everything; options as in bench/study_tools.R;
 # groups: linear, quadratic, threshold (iv_quantile(), 500 data sets each), ate (the contrast of 1
-# against 0 by the same fits, quadratic, 200), tsls (iv_2sls() of a quadratic, 200). On one thread
-# the first three take about a quarter of an hour.
+# against 0 by the same fits, quadratic, 200), tsls (iv_2sls() of a quadratic, 200). The first
+# three take about 20 minutes on one thread; two simulations run at a time, each on one thread.
 source(file.path("bench", "contextual_tools.R"))
 
 list_orthogonal <- function(trial) {
@@ -103,7 +103,7 @@ report_orthogonal <- function(rows) {
 }
 
 orthogonal_study <- list(name = "orthogonal", cells = list_orthogonal, run = run_orthogonal,
-  report = report_orthogonal)
+  report = report_orthogonal, processes = 2L)
 if (is_script()) {
   finish_study(orthogonal_study)
 }

@@ -73,6 +73,7 @@ test_that("fits of all kinds get intervals that hold, for the outcome", {
   fits <- list(
     iv_quantile(Y ~ X | g, fit, seed = 1, control = quick_control),
     iv_deep(Y ~ X | g, fit, seed = 1, control = quick_control),
+    iv_dfiv(Y ~ X | g, fit, seed = 1, control = quick_control, cross_fit = 2),
     iv_contextual(Y ~ X | g, fit, context = ~age, seed = 1, encoder = "linear"),
     iv_2sls(Y ~ X + I(X^2) | g + I(g^2), fit)
   )
