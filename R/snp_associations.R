@@ -131,7 +131,7 @@ associate <- function(genotypes, places, person, design, vcov, n_threads) {
   for (one in unique(pattern)) {
     at <- which(pattern == one)
     rows <- which(known[, at[1]])
-    report_incomplete(colnames(design$y)[at], length(rows), nrow(known))
+    tell_incomplete(colnames(design$y)[at], length(rows), nrow(known))
     tables[at] <- associate_traits(genotypes, places, person[rows], design, rows, at, vcov,
       n_threads)
   }

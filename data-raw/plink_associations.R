@@ -2,8 +2,9 @@
 #
 #   Rscript data-raw/plink_associations.R [folder of the shared genotypes]
 #
-# writes tests/testthat/fixtures/plink_linear.csv (--freq, --linear, --logistic), plink_r2.csv (--r2)
-# and plink_clump.csv (--clump), with the version of PLINK in each row. Debian's package is plink1.9.
+# writes tests/testthat/fixtures/plink_linear.csv (--freq, --linear, --logistic), plink_r2.csv
+# (--r2) and plink_clump.csv (--clump), with the version of PLINK in each row. Debian's package is
+# plink1.9.
 # The inputs are made by tests/testthat/helper-associations.R: a simulated file, BGLR's mice, and
 # files of the folder (1000 Genomes, chromosome 22; the LCT region). --keep-allele-order: PLINK
 # else counts the rarer allele.

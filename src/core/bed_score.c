@@ -7,6 +7,7 @@ void mrl_bed_values(double *g, const uint8_t *packed, size_t stride, const uint3
   for (size_t j = 0; j < m; j++) {
     mrl_bed_decode(g + j * n, packed + j * stride, rows, n, value + MRL_BED_N_CODES * j);
   }
+  mrl_poll(ctx);
 }
 
 void mrl_score_carve(mrl_score_work *work, size_t n, size_t k, const mrl_ctx *ctx, mrl_arena *arena)
@@ -24,7 +25,6 @@ mrl_status mrl_score_add(double *score, mrl_score_work *work, const uint8_t *pac
     const size_t count = m - first < MRL_SCORE_VARIANTS ? m - first : MRL_SCORE_VARIANTS;
     mrl_bed_values(work->g, packed + first * stride, stride, rows, n,
                    value + MRL_BED_N_CODES * first, count, ctx);
-    mrl_poll(ctx);
     MRL_TRY(mrl_gemm_d(score, n, work->g, n, MRL_NO_TRANS, weight + first, ldw, MRL_NO_TRANS, n, k,
                        count, 1, work->gemm, isa, ctx));
     mrl_poll(ctx);

@@ -100,7 +100,6 @@ mrl_status mrl_pca_add(mrl_pca *pca, const uint8_t *packed, size_t stride, const
     double *z = pca->score.g;
     mrl_bed_values(z, packed + first * stride, stride, rows, n, value + MRL_BED_N_CODES * first,
                    count, ctx);
-    mrl_poll(ctx);
     MRL_TRY(mrl_gemm_d(pca->product, MRL_SCORE_VARIANTS, z, n, MRL_TRANS, pca->space + at, n,
                        MRL_NO_TRANS, count, width, n, 0, pca->gemm, isa, ctx));
     mrl_poll(ctx);

@@ -81,8 +81,9 @@ test_that("files, matrices, dosages, selections and orders agree", {
   d$people$iid <- rownames(d$g)
   some <- sample(nrow(d$g), 150)
   part <- suppressMessages(snp_associations(d$bed, d$people[some, ], "y", covariates = ~age))
-  alone <- suppressMessages(snp_associations(d$g[some, ], d$people[some, names(d$people) != "iid"], "y",
-    covariates = ~age, variants = d$bed$variants))
+  unnamed <- d$people[some, names(d$people) != "iid"]
+  alone <- suppressMessages(snp_associations(d$g[some, ], unnamed, "y", covariates = ~age,
+    variants = d$bed$variants))
   expect_equal(part, alone, tolerance = 1e-11)
   # Scale and origin of trait and dosage.
   scaled <- d$people
