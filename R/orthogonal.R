@@ -69,8 +69,8 @@
 #' sim <- sim_nonlinear(n = 1000, n_variants = 4, seed = 1)
 #' sim$g <- as.matrix(sim[truth(sim)$instruments])
 #' fit <- iv_quantile(Y ~ X | g, sim, seed = 1, control = nn_control(epochs = 20))
-#' orthogonal(fit, folds = 2, seed = 1)
-#' orthogonal(fit, "ate", from = 0, to = 1, folds = 2, seed = 1)
+#' orthogonal(fit, folds = 2, degree = 2, seed = 1)
+#' orthogonal(fit, "ate", from = 0, to = 1, folds = 2, degree = 2, seed = 1)
 #' @export
 orthogonal <- function(fit, estimand = c("average_derivative", "ate"), from = NULL, to = NULL,
                        data = NULL, folds = 3, degree = 3, ridge = NULL, conf_level = 0.95,
