@@ -39,6 +39,9 @@
 #' for a continuous outcome it is the standard error of 2SLS in the stratum. `se = "first_order"`
 #' is `se(by) / |bx|`, as DRMR and SUMnlmr have it. Intervals use Student's t with the stratum's
 #' degrees of freedom (with repeats those of Barnard & Rubin 1999), for binary outcomes normal ones.
+#' Against the target of the stratum's own people both cover at their level or a little above; as
+#' a bent curve makes errors unequal, covering the target over the population takes
+#' `vcov = "HC1"`.
 #' The LACE of a binary outcome is a ratio of a log-odds: odds ratios do not collapse, so it is the
 #' effect on the log-odds within strata, not for a person nor for the population.
 #'
@@ -187,11 +190,11 @@ strata_settings <- function(frame, given, n_strata, pre_size, rule, ties, n_repe
     n_cluster = frame$n_cluster, logistic = given$family == "binomial",
     n_threads = check_threads(n_threads), isa = isa_setting()
   )
-  check_stratum_sizes(n - leave_out, settings)
+  check_ranked_sizes(n - leave_out, settings)
   settings
 }
 
-check_stratum_sizes <- function(n, settings) {
+check_ranked_sizes <- function(n, settings) {
   k <- settings$n_strata
   last <- n %% settings$pre_size
   whole <- n %/% settings$pre_size

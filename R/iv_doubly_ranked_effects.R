@@ -11,6 +11,7 @@
 #'
 #' @param x,fit,object A fit by [iv_doubly_ranked()]; for `effect_curve()`, `x` are exposures, by
 #'   default 50 between the means of the outer strata.
+#' @param exposure Name of the exposure, of which there is one.
 #' @param reference Exposure that the curve is a contrast against; by default the mean exposure.
 #' @param from,to Two exposures.
 #' @param conf.int Add `conf.low` and `conf.high`?
@@ -108,8 +109,10 @@ confint.iv_doubly_ranked <- function(object, parm = NULL, level = 0.95, ...) {
 
 #' @rdname strata_results
 #' @export
-effect_curve.iv_doubly_ranked <- function(fit, x = NULL, reference = NULL, conf_level = 0.95, ...) {
+effect_curve.iv_doubly_ranked <- function(fit, x = NULL, reference = NULL, exposure = NULL,
+                                          conf_level = 0.95, ...) {
   check_no_dots(...)
+  check_choice(if (is.null(exposure)) fit$exposures else exposure, fit$exposures, "exposure")
   ends <- fit$curve$ends
   x <- if (is.null(x)) seq(ends[1], ends[2], length.out = 50) else check_doubles(x, "x")
   reference <- if (is.null(reference)) {

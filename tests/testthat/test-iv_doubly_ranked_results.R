@@ -15,6 +15,10 @@ test_that("tables have their columns", {
   expect_named(curve, c("x", "estimate", "std.error", "conf.low", "conf.high", "estimand"))
   expect_identical(range(curve$x), range(fit$lace$x.mean))
   expect_equal(effect_curve(fit, mean(sim$X))$estimate, 0)
+  expect_equal(effect_curve(fit, exposure = "X"), curve)
+  expect_error(effect_curve(fit, exposure = "Z"), class = "mrlearn_error_argument")
+  judged <- evaluate(fit, sim, domain = c(-1, 1), reference = 0)
+  expect_identical(judged$reference, 0) # levels are not known, contrasts are compared
   share <- fit$lace$n / 1000
   expect_equal(average_derivative(fit)$estimate, sum(share * fit$lace$estimate))
   light <- iv_doubly_ranked(Y ~ X | Z, sim, n_strata = 4, seed = 1, model = FALSE)
