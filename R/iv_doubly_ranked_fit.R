@@ -36,10 +36,6 @@ new_strata_fit <- function(value, frame, first, score, given, shape, settings, c
   structure(fit, class = c("iv_doubly_ranked", "iv_fit"))
 }
 
-mean_weighted <- function(x, weights) {
-  if (is.null(weights)) mean(x) else stats::weighted.mean(x, weights)
-}
-
 # A row for each stratum: associations combined over repeats, their ratio and its error.
 lace_table <- function(effects, x, stratum, given) {
   rows <- lapply(seq_len(dim(effects)[2]), function(k) {

@@ -138,7 +138,7 @@ associate <- function(genotypes, places, person, design, vcov, n_threads) {
   tables
 }
 
-report_incomplete <- function(traits, n, n_matched) {
+tell_incomplete <- function(traits, n, n_matched) {
   if (n < n_matched) {
     inform_mrl("rows_dropped", n_matched - n, " of ", n_matched, " people have missing values and ",
       "are left out of the regressions of ", shorten(traits), ".")

@@ -66,6 +66,7 @@ layers() {
   c_code $core | grep -E ':#[[:space:]]*include[[:space:]]*"[^"]*/' |
     breach "the core includes from src/core only"
   c_code $all_c | calling 'v?f?printf|puts|putchar|fputs|fopen|getenv|exit|_exit|abort|assert|s?rand|s?random|time|clock' |
+    grep -vE '^src/glue/glue_bed\.c:[0-9]+:.*fopen' |
     breach "no output, input, exit, assert, rand or clock in C"
   c_code $all_c | calling 'malloc|calloc|realloc|aligned_alloc|posix_memalign|free|alloca|R_Calloc|R_Free|Calloc|Free' |
     breach "memory comes from an arena or R_alloc"
@@ -136,6 +137,8 @@ r_rules() {
     breach "conditions are made in R/conditions.R"
   r_code $all_r | calling 'library|require|attachNamespace' | breach "R/ attaches no package"
   r_code $all_r | calling '\.C|\.Fortran|\.External2?' | breach "C is called by .Call"
+  r_code $all_r | sed -nE 's/^([^:]*:[0-9]+):([A-Za-z][A-Za-z0-9_.]*) <- function.*/\1 \2/p' |
+    awk 'seen[$2]++ { print $1 ":" $2 }' | breach "a function is defined once in R/"
   [ -z "$all_r$all_c" ] || LC_ALL=C grep -nH '[^ -~	]' $all_r $all_c | breach "sources are ASCII"
 }
 

@@ -75,6 +75,7 @@ breaks R/rng.R '  stopifnot(TRUE)' "conditions are made in R/conditions.R"
 breaks R/rng.R 'library(stats)' "R/ attaches no package"
 breaks R/rng.R '  if (require(stats)) 1' "R/ attaches no package"
 breaks R/rng.R '  .C("f")' "C is called by .Call"
+breaks R/rng.R 'draw <- function() 1' "a function is defined once in R/"
 breaks R/rng.R '# caf'"$(printf '\303\251')" "sources are ASCII"
 breaks src/core/rng.c '/* caf'"$(printf '\303\251')"' */' "sources are ASCII"
 breaks src/glue/glue.h 'SEXP C_rng_more(SEXP x);' "an entry of glue.h is registered once in init.c" 2
