@@ -250,12 +250,11 @@ turn_block <- function(sums) {
 
 # NULL counts as zeros.
 add_sums <- function(a, b) {
-  out <- lapply(c(hh = "hh", hm = "hm", mh = "mh", mm = "mm"), function(item) {
-    if (is.null(a[[item]])) b[[item]] else if (is.null(b[[item]])) a[[item]] else {
-      a[[item]] + b[[item]]
-    }
+  lapply(c(hh = "hh", hm = "hm", mh = "mh", mm = "mm"), function(item) {
+    given <- list(a[[item]], b[[item]])
+    given <- given[!vapply(given, is.null, NA)]
+    if (length(given)) Reduce(`+`, given)
   })
-  out
 }
 
 #' @export
