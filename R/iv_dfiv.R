@@ -17,10 +17,10 @@
 #' \eqn{g(x, w) = u'([1, x, x^2, \psi(x)] \otimes [1, w, \xi(w)])}, with networks \eqn{\psi} and
 #' \eqn{\xi} (Xu et al. 2021; that \eqn{x}, \eqn{x^2}, \eqn{w} are features too is our addition, as
 #' is all that follows but the two losses). \eqn{[x, x^2, \psi(x)]} is replaced by what a ridge
-#' regression on \eqn{[1, z, w, \phi(z, w)]} predicts, \eqn{\phi} another network; then a ridge regression of
-#' the outcome gives \eqn{u}. The rows lie in `cross_fit` folds, and each fold's predictions come
-#' from a network and a ridge of the other folds: no row takes part in both stages, and none is lost
-#' to one of them.
+#' regression on \eqn{[1, z, w, \phi(z, w)]} predicts, \eqn{\phi} another network; then a ridge
+#' regression of the outcome gives \eqn{u}. The rows lie in `cross_fit` folds, and each fold's
+#' predictions come from a network and a ridge of the other folds: no row takes part in both
+#' stages, and none is lost to one of them.
 #'
 #' Networks are trained together: each batch takes a step of the instrument networks down the first
 #' ridge's loss, with \eqn{\psi} frozen, then one of \eqn{\psi} and \eqn{\xi} down the second's,
@@ -29,12 +29,12 @@
 #' statistics of batch norm. After each epoch the outcome's squared error in the rows held out is
 #' computed, both ridges being solved on the training rows alone; the networks of the best epoch are
 #' kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades, next to the
-#' mean squared error of standardised columns; 0.001 while training and without held-out rows), of
-#' the second the largest that is worse than the best by at most two standard errors of the
-#' difference; and the ridges are solved on all rows. Not penalised are \eqn{1, z, w} in the first
-#' stage and \eqn{1, x, x^2, w} in the second. With `hidden = integer(0)` there is no \eqn{x^2}
-#' either: with one fold this is two-stage least squares. Of more than 30 covariates the exposure's
-#' features meet \eqn{\xi} only.
+#' mean squared error of standardised columns; 0.001 while training and without held-out rows),
+#' of the second the largest that is worse than the best by at most two standard errors of the
+#' difference; and the ridges are solved on all rows. Not penalised
+#' are \eqn{1, z, w} in the first stage and \eqn{1, x, x^2, w} in the second. With `hidden =
+#' integer(0)` there is no \eqn{x^2} either: with one fold this is two-stage least squares. Of more
+#' than 30 covariates the exposure's features meet \eqn{\xi} only.
 #'
 #' @inheritSection iv_quantile Two samples
 #' @inheritSection iv_quantile Instrument strength

@@ -69,9 +69,10 @@ report_dfiv <- function(rows) {
   c(
     "# Deep feature IV", "",
     "Written by `bench/dfiv.R` from `bench/dfiv.csv`. `iv_dfiv()` with its defaults. Demand",
-    "design: rho = 0.5, seeds 0 to 19, mean squared error on the grid of the study (2800 points). Poster's",
-    "design: n = 100,000, seeds 101 to 105, mean squared error of the curve at 2000 points over the",
-    "range of the exposure, and on [-3.5, 3.5] (`inner`). Settings were chosen on other seeds.", "",
+    "design: rho = 0.5, seeds 0 to 19, mean squared error on the grid of the study (2800 points).",
+    "Poster's design: n = 100,000, seeds 101 to 105, mean squared error of the curve at 2000",
+    "points over the range of the exposure, and on [-3.5, 3.5] (`inner`). Settings were chosen",
+    "on other seeds.", "",
     paste0("- demand, n = 1000, 1.1 times the authors' median: ",
       verdict(middle("1000"), 1221, whole), "; an aim, ", verdict(middle("1000"), 900, whole)),
     paste0("- demand, n = 5000, 1.1 times the authors' median: ",
