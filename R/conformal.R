@@ -243,7 +243,8 @@ residual_quantiles <- function(object, method, conf_level, control, seed, n_thre
   tau <- if (method == "cqr") c(1 - conf_level, 1 + conf_level) / 2 else 0.5
   fit <- quantile_regression(formula, frame, weights = .weight, tau = tau, control = control,
     seed = seed, model = FALSE, n_threads = n_threads)
-  list(fit = fit, least = 0.1 * stats::median(abs(residual)))
+  # Not 0, even where a fit is exact.
+  list(fit = fit, least = max(0.1 * stats::median(abs(residual)), 1e-12 * max(abs(residual), 1e-3)))
 }
 utils::globalVariables(".weight")
 
@@ -290,7 +291,10 @@ check_unseen <- function(object, data, y, y_fit) {
   known <- !is.null(y_fit) && !anyNA(y_fit)
   text_of <- function(frame, y) {
     # What rounding does to fitted value plus residual is less than ten digits show.
-    columns <- c(unname(as.list(frame)), if (known) list(signif(y, 10)))
+    apart <- lapply(unname(as.list(frame)), function(v) {
+      if (is.matrix(v)) asplit(unname(v), 2) else list(v)
+    })
+    columns <- c(unlist(apart, recursive = FALSE), if (known) list(signif(y, 10)))
     do.call(paste, c(columns, sep = "\r"))
   }
   seen <- text_of(object$model, y_fit)

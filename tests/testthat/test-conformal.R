@@ -134,6 +134,15 @@ test_that("rows that the fit has seen are refused", {
   expect_error(conformal(held_out, d[c(used, 201:250), ], conf_level = 0.8),
     class = "mrlearn_error_data")
 
+  # Matrix columns and exact fits.
+  d$m <- cbind(d$x, d$w)
+  d$exact <- d$x - d$w
+  fit <- iv_ols(exact ~ m, d[1:200, ])
+  expect_error(conformal(fit, d[1:200, ]), class = "mrlearn_error_data")
+  band <- conformal(fit, d[201:400, ], "normalised", seed = 1,
+    control = nn_control(hidden = 2, epochs = 2))
+  expect_lt(max(abs(predict(band, d)$upper - d$exact)), 1e-8)
+
   # Discrete data have equal rows by chance.
   set.seed(7)
   coarse <- data.frame(x = rbinom(1000, 2, 0.3), y = rbinom(1000, 3, 0.5))
