@@ -18,7 +18,9 @@
 #' `plink --linear` and `--logistic` do; nothing is imputed. Linear regressions are exact least
 #' squares with Student's t test. Logistic regressions are maximum likelihood with Wald's test;
 #' where genotype and covariates tell cases from controls no finite estimate exists, and the row
-#' says so. All variants count as autosomal: on the X chromosome a man with one copy counts 1 in a
+#' says so. PLINK gives no estimate where covariates explain more than 98 % of a genotype (`--vif
+#' 50`), and takes the rarer allele for the effect allele unless told to `--keep-allele-order`; here
+#' only genotypes that covariates explain altogether have none. All variants count as autosomal: on the X chromosome a man with one copy counts 1 in a
 #' matrix, 2 in a usual .bed.
 #'
 #' Traits with the same people are handled in one pass over the genotypes: each further pattern of

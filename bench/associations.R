@@ -77,12 +77,14 @@ lms <- function() {
 }
 
 has_plink <- nzchar(Sys.which("plink1.9"))
+sides <- c("decoding the file", "snp_associations()", "plink1.9 --linear, scaled", "lm(), scaled")
 rows <- lapply(1:2, function(threads) {
   invisible(c(decoding(threads), ours(threads))) # the file is in memory then
   taken <- replicate(size[3], c(decoding(threads), ours(threads)))
-  data.frame(threads, what = c("decoding the file", "snp_associations()", "plink1.9 --linear, scaled",
-    "lm(), scaled"), seconds = c(apply(taken, 1, median),
-    if (has_plink) plink(threads) / n_plink * m else NA, if (threads == 1) lms() / n_lm * m else NA))
+  plink_seconds <- if (has_plink) plink(threads) / n_plink * m else NA
+  lm_seconds <- if (threads == 1) lms() / n_lm * m else NA
+  data.frame(threads, what = sides,
+    seconds = c(apply(taken, 1, median), plink_seconds, lm_seconds))
 })
 rows <- do.call(rbind, rows)
 unlink(folder, recursive = TRUE)

@@ -5,7 +5,8 @@
 #include "bed.h"
 #include "gemm.h"
 
-/* g (n, m) = value[code] of packed (stride, m), people rows (n) as in bed.h. value (4, m). Polls. */
+/* g (n, m) = value[code] of packed (stride, m), people rows (n) as in bed.h. value (4, m). Polls.
+ */
 void mrl_bed_values(double *g, const uint8_t *packed, size_t stride, const uint32_t *rows, size_t n,
                     const double *value, size_t m, const mrl_ctx *ctx);
 
