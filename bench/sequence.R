@@ -125,14 +125,13 @@ ask_torch <- function(cell, threads, way, files, seconds) {
   utils::read.table(text = lines, col.names = c("mode", "batch", "us"))
 }
 
-# The largest difference of effects from the middle on, relative to the size of each output.
+# The largest difference of effects from the middle on, relative to the largest output.
 difference <- function(model, files) {
   theirs <- as.matrix(utils::read.table(files$effects))
   positions <- model$length %/% 2 + seq_len(nrow(theirs) / 3)
   found <- mrlearn::mutagenize(model, files$sequence, positions = positions)
   ours <- matrix(found$effect, nrow(theirs), byrow = TRUE)
-  scale <- abs(unlist(predict(model, files$sequence)[-1]))
-  max(abs(ours - theirs) / rep(scale, each = nrow(theirs)))
+  max(abs(ours - theirs)) / max(abs(unlist(predict(model, files$sequence)[-1])))
 }
 
 measure_cell <- function(cell, threads, ways, rounds, seconds) {
@@ -172,7 +171,7 @@ write_report <- function(rows, rounds, seconds) {
     "Written by `bench/sequence.R`: microseconds for a mutant, of all 3 L single-letter",
     "substitutions of a sequence. Ours is `mutagenize()` as a whole, PyTorch the forward passes",
     "alone at its best batch size and in its quickest way. Difference: of effects, largest,",
-    "relative to the output.", "",
+    "relative to the largest output.", "",
     paste0("- CPU: ", first_line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"), ", ",
       parallel::detectCores(), " cores; load at the end ",
       first_line("cut -d' ' -f1 /proc/loadavg")),
