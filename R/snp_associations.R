@@ -20,8 +20,8 @@
 #' where genotype and covariates tell cases from controls no finite estimate exists, and the row
 #' says so. PLINK gives no estimate where covariates explain more than 98 % of a genotype (`--vif
 #' 50`), and takes the rarer allele for the effect allele unless told to `--keep-allele-order`; here
-#' only genotypes that covariates explain altogether have none. All variants count as autosomal: on the X chromosome a man with one copy counts 1 in a
-#' matrix, 2 in a usual .bed.
+#' only genotypes that covariates explain altogether have none. All variants count as autosomal: on
+#' the X chromosome a man with one copy counts 1 in a matrix, 2 in a usual .bed.
 #'
 #' Traits with the same people are handled in one pass over the genotypes: each further pattern of
 #' missing values costs another pass.
