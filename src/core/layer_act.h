@@ -20,6 +20,29 @@ FN VEC KERNEL(activate)(const mrl_activation act, VEC u, mrl_real slope)
   }
 }
 
+/* The derivative; at a kink, that from the left. */
+FN VEC KERNEL(steepness)(const mrl_activation act, VEC u, mrl_real slope)
+{
+  VEC y;
+  switch (act) {
+  case MRL_RELU:
+    return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(0));
+  case MRL_LEAKY_RELU:
+    return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(slope));
+  case MRL_GELU:
+    return KERNEL(gelu_slope)(u);
+  case MRL_TANH:
+    y = KERNEL(tanh_of)(u);
+    return FMA(-y, y, SPLAT(1));
+  case MRL_SIGMOID:
+    return KERNEL(sigmoid_of)(u) * KERNEL(sigmoid_of)(-u);
+  case MRL_SOFTPLUS:
+    return KERNEL(sigmoid_of)(u);
+  default:
+    return SPLAT(1);
+  }
+}
+
 /* One instance of a loop for each activation. */
 #define BY_ACTIVATION(function, ...)                                                               \
   switch (affine->act) {                                                                           \

@@ -5,29 +5,6 @@
 
 #include "layer_act.h"
 
-/* The derivative; at a kink, that from the left. */
-FN VEC KERNEL(steepness)(const mrl_activation act, VEC u, mrl_real slope)
-{
-  VEC y;
-  switch (act) {
-  case MRL_RELU:
-    return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(0));
-  case MRL_LEAKY_RELU:
-    return WHERE_GREATER(u, SPLAT(0), SPLAT(1), SPLAT(slope));
-  case MRL_GELU:
-    return KERNEL(gelu_slope)(u);
-  case MRL_TANH:
-    y = KERNEL(tanh_of)(u);
-    return FMA(-y, y, SPLAT(1));
-  case MRL_SIGMOID:
-    return KERNEL(sigmoid_of)(u) * KERNEL(sigmoid_of)(-u);
-  case MRL_SOFTPLUS:
-    return KERNEL(sigmoid_of)(u);
-  default:
-    return SPLAT(1);
-  }
-}
-
 FN void KERNEL(affine_forward_by)(const mrl_activation act, mrl_real *h, const mrl_real *z,
                                   const mrl_affine *affine, const mrl_shape *shape)
 {
