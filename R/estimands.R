@@ -71,13 +71,22 @@ effect_curve.iv_fit <- function(fit, x = NULL, reference = NULL, newdata = NULL,
   people <- people_of(fit, newdata, exposure)
   x <- if (is.null(x)) default_levels(people, exposure) else check_doubles(x, "x")
   rows <- mean_design(fit, people, exposure, x)
-  estimand <- paste0("E[", fit$outcome, "|do(", exposure, "=x)]")
+  estimand <- mean_had(fit$outcome, exposure, "x")
   if (!is.null(reference)) {
     reference <- check_number(reference, "reference")
     rows <- sweep(rows, 2, mean_design(fit, people, exposure, reference)[1, ])
-    estimand <- paste0(estimand, " - E[", fit$outcome, "|do(", exposure, "=", reference, ")]")
+    estimand <- paste(estimand, "-", mean_had(fit$outcome, exposure, reference))
   }
   cbind(data.frame(x = x), interval_table(fit, rows, conf_level), estimand = estimand)
+}
+
+# How estimands are called: E[Y|do(X=x)], and a difference of two.
+mean_had <- function(outcome, exposure, at) {
+  paste0("E[", outcome, "|do(", exposure, "=", if (is.numeric(at)) signif(at, 5) else at, ")]")
+}
+
+mean_change <- function(outcome, exposure, from, to) {
+  paste(mean_had(outcome, exposure, to), "-", mean_had(outcome, exposure, from))
 }
 
 #' @rdname estimands
@@ -88,8 +97,7 @@ ate.iv_fit <- function(fit, from, to, newdata = NULL, exposure = NULL, conf_leve
   people <- people_of(fit, newdata, exposure)
   levels <- c(check_number(from, "from"), check_number(to, "to"))
   rows <- mean_design(fit, people, exposure, levels)
-  estimand <- paste0("E[", fit$outcome, "|do(", exposure, "=", to, ")] - E[", fit$outcome, "|do(",
-    exposure, "=", from, ")]")
+  estimand <- mean_change(fit$outcome, exposure, from, to)
   test_table(fit, rows[2, , drop = FALSE] - rows[1, , drop = FALSE], conf_level, estimand)
 }
 

@@ -229,7 +229,7 @@ effect_curve.iv_contextual <- function(fit, x = NULL, reference = NULL, newdata 
   } else {
     check_doubles(x, "x")
   }
-  estimand <- paste0("E[", fit$outcome, "|do(", exposure, "=x)]")
+  estimand <- mean_had(fit$outcome, exposure, "x")
   if (is.null(reference)) {
     level <- average$intercept + average$estimate * x
     se <- sqrt(fit$sigma^2 / fit$nobs + (x - fit$x_mean)^2 * average$std.error^2)
@@ -237,7 +237,7 @@ effect_curve.iv_contextual <- function(fit, x = NULL, reference = NULL, newdata 
     reference <- check_number(reference, "reference")
     level <- average$estimate * (x - reference)
     se <- abs(x - reference) * average$std.error
-    estimand <- paste0(estimand, " - E[", fit$outcome, "|do(", exposure, "=", reference, ")]")
+    estimand <- paste(estimand, "-", mean_had(fit$outcome, exposure, reference))
   }
   cbind(data.frame(x = x),
     with_limits(fit, data.frame(estimate = level, std.error = se), conf_level),
@@ -281,8 +281,7 @@ ate.iv_contextual <- function(fit, from, to, newdata = NULL, exposure = NULL, co
   change <- check_number(to, "to") - check_number(from, "from")
   average <- average_row(fit, newdata)
   one_test(fit, change * average$estimate, abs(change) * average$std.error, conf_level,
-    paste0("E[", fit$outcome, "|do(", exposure, "=", to, ")] - E[", fit$outcome, "|do(", exposure,
-      "=", from, ")]"))
+    mean_change(fit$outcome, exposure, from, to))
 }
 
 #' @export

@@ -211,8 +211,7 @@ strata_estimand <- function(fit, to, from) {
     return(paste0("log-odds of ", fit$outcome, " within strata at ", fit$exposures, "=", to,
       " - at ", from))
   }
-  paste0("E[", fit$outcome, "|do(", fit$exposures, "=", to, ")] - E[", fit$outcome, "|do(",
-    fit$exposures, "=", from, ")]")
+  mean_change(fit$outcome, fit$exposures, from, to)
 }
 
 #' @rdname strata_results

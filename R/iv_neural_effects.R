@@ -109,13 +109,13 @@ effect_curve.iv_neural <- function(fit, x = NULL, reference = NULL, newdata = NU
   exposure <- exposure_variable(fit, exposure)
   people <- people_of(fit, newdata, exposure)
   x <- if (is.null(x)) default_levels(people, exposure) else check_doubles(x, "x")
-  estimand <- paste0("E[", fit$outcome, "|do(", exposure, "=x)]")
+  estimand <- mean_had(fit$outcome, exposure, "x")
   if (is.null(reference)) {
     drawn <- mean_levels(fit, people, exposure, x)
   } else {
     reference <- check_number(reference, "reference")
     drawn <- less_last(mean_levels(fit, people, exposure, c(x, reference)))
-    estimand <- paste0(estimand, " - E[", fit$outcome, "|do(", exposure, "=", reference, ")]")
+    estimand <- paste(estimand, "-", mean_had(fit$outcome, exposure, reference))
   }
   cbind(
     data.frame(x = x), draw_intervals_of(drawn, conf_level, interval),
@@ -133,8 +133,7 @@ ate.iv_neural <- function(fit, from, to, newdata = NULL, exposure = NULL, conf_l
   people <- people_of(fit, newdata, exposure)
   levels <- c(check_number(to, "to"), check_number(from, "from"))
   drawn <- less_last(mean_levels(fit, people, exposure, levels))
-  draw_test(drawn, conf_level, interval, paste0("E[", fit$outcome, "|do(", exposure, "=", to,
-    ")] - E[", fit$outcome, "|do(", exposure, "=", from, ")]"))
+  draw_test(drawn, conf_level, interval, mean_change(fit$outcome, exposure, from, to))
 }
 
 #' @rdname neural_effects

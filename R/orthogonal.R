@@ -121,8 +121,8 @@ orthogonal_target <- function(fit, estimand, from, to) {
       label = paste0("mean d E[", fit$outcome, "]/d ", exposure)))
   }
   levels <- c(check_number(from, "from"), check_number(to, "to"))
-  list(exposure = exposure, levels = levels, label = paste0("E[", fit$outcome, "|do(", exposure,
-    "=", levels[2], ")] - E[", fit$outcome, "|do(", exposure, "=", levels[1], ")]"))
+  list(exposure = exposure, levels = levels,
+    label = mean_change(fit$outcome, exposure, levels[1], levels[2]))
 }
 
 # The rows that the fit was made from, and the call that makes it again.
