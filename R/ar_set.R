@@ -12,9 +12,12 @@
 #' never empty: take it unless variances are unequal. `K` (Kleibergen's score test) has little power
 #' far from the truth and its set can have a spurious part there.
 #'
-#' With a fit of robust or clustered covariance, `AR` is the Wald test of the instruments in the
-#' regression of `y - beta x`, with that covariance (HC1 for HC2 and HC3); `K` and `CLR` need errors
-#' of equal variance.
+#' With a fit of robust covariance (of whatever kind), `AR` allows for unequal variances, with a
+#' clustered one for correlation within clusters: it tests whether the scores, instrument times `y -
+#' beta x` with both clear of the covariates, have mean zero by Hotelling's statistic of their rows
+#' (or sums within clusters). In samples its level is nearer to the nominal one than that of the
+#' Wald test of the regression of `y - beta x`, which rejects too often with 500 rows and 10
+#' instruments. `K` and `CLR` need errors of equal variance.
 #'
 #' @param fit A fit of [iv_2sls()], [iv_liml()], [iv_kclass()] or [iv_jive()] with one exposure.
 #'   Unless it carries the moments (those of `iv_liml()` and `iv_kclass()` do, which is enough
@@ -32,7 +35,7 @@
 #'   `mrlearn_error_data` where the data are gone or are others, `mrlearn_error_collinear`.
 #' @references Anderson & Rubin (1949), Ann. Math. Stat. 20:46. Kleibergen (2002), Econometrica
 #'   70:1781. Moreira (2003), Econometrica 71:1027. Andrews, Moreira & Stock (2007), J. Econometrics
-#'   139:116. Mikusheva (2010), J. Econometrics 157:236.
+#'   139:116. Stock & Wright (2000), Econometrica 68:1055. Mikusheva (2010), J. Econometrics 157:236.
 #' @examples
 #' sim <- sim_contextual(n = 500, L = 5)
 #' fit <- iv_2sls(Y ~ X | G0 + G1 + G2 + G3 + G4, data = sim)
@@ -118,7 +121,7 @@ weak_interval <- function(reduced, type, conf_level) {
 check_weak_status <- function(status) {
   if (status == "singular") {
     stop_mrl("collinear", "Exposure and outcome are collinear given instruments and covariates, ",
-      "or there are fewer clusters than instruments.")
+      "or there are no more clusters than instruments.")
   }
   check_status(status, "testing effects")
 }
@@ -139,8 +142,7 @@ weak_problem <- function(fit, type, env, n_threads) {
   }
   frame <- refit_frame(fit, env)
   if (robust) {
-    vcov <- if (fit$vcov_type %in% c("HC2", "HC3")) "HC1" else fit$vcov_type
-    return(list(frame = frame, vcov = vcov))
+    return(list(frame = frame, vcov = fit$vcov_type))
   }
   how <- list(liml = FALSE, k = 1, fuller = 0)
   value <- kclass_core(frame, "iid", how, n_threads = n_threads)

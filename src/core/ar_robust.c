@@ -12,7 +12,7 @@ static const double PI = 3.14159265358979323846;
 typedef struct {
   mrl_lsq lsq;
   void *gram;
-  double *error;    /* (n, 3) what C leaves of exposure and outcome, and their sum */
+  double *error;    /* (n, 3) what exogenous columns leave of exposure and outcome, and their sum */
   double *pi;       /* (c, 2) */
   double *rotated;  /* (c, c) */
   double *omega[3]; /* (l, l) covariances of the instruments' coordinates of the three errors */
@@ -22,7 +22,7 @@ typedef struct {
   double *value; /* (GRID + 1) */
   mrl_meat_work meat;
   mrl_weak_form form;
-  double critical;
+  double critical, units, df2; /* units: rows or clusters */
 } mrl_ar_work;
 
 static void carve(mrl_ar_work *work, const mrl_lsq_data *data, const mrl_iv_settings *settings,
@@ -53,12 +53,16 @@ size_t mrl_ar_scratch(const mrl_lsq_data *data, const mrl_iv_settings *settings,
   return arena.failed ? 0 : arena.used;
 }
 
-/* What C leaves of the exposure and of the outcome, and the sum of both, in scaled units. */
+/* What the exogenous columns leave of the exposure and of the outcome, and the sum of both, in
+ * scaled units: with the instruments' coordinates 0 their coefficients are. */
 static mrl_status errors(mrl_ar_work *work, const mrl_ctx *ctx)
 {
   const mrl_lsq *lsq = &work->lsq;
   const size_t n = lsq->n, kc = lsq->kc, first = lsq->p - 2;
-  memcpy(work->pi, lsq->rcx, 2 * kc * sizeof *work->pi);
+  memset(work->pi, 0, 2 * kc * sizeof *work->pi);
+  for (size_t j = 0; j < 2; j++) {
+    memcpy(work->pi + j * kc, lsq->rcx + j * kc, lsq->kw * sizeof *work->pi);
+  }
   MRL_TRY(mrl_triangular_solve(work->pi, lsq->rc, kc, 2, 0));
   for (size_t j = 0; j < 2; j++) {
     double *out = work->error + j * n;
@@ -73,6 +77,7 @@ static mrl_status errors(mrl_ar_work *work, const mrl_ctx *ctx)
   return MRL_OK;
 }
 
+/* Second moments of the scores: omega of exposure and outcome, and twice their cross moments. */
 static mrl_status covariances(mrl_ar_work *work, const mrl_lsq_data *data,
                               const mrl_iv_settings *settings, const mrl_ctx *ctx)
 {
@@ -84,28 +89,27 @@ static mrl_status covariances(mrl_ar_work *work, const mrl_lsq_data *data,
   state.cluster = settings->cluster;
   state.n_cluster = settings->n_cluster;
   state.robust = 1;
-  state.small_sample = settings->vcov != MRL_VCOV_HC0;
   state.isa = settings->isa;
   for (size_t e = 0; e < 3; e++) {
-    MRL_TRY(mrl_rotated_meat(work->rotated, &state, work->error + e * n, kc, &work->meat, ctx));
+    MRL_TRY(mrl_rotated_meat(work->rotated, &state, work->error + e * n, 0, &work->meat, ctx));
     for (size_t j = 0; j < l; j++) {
       memcpy(work->omega[e] + j * l, work->rotated + kw + (kw + j) * kc, l * sizeof *work->g);
     }
   }
   for (size_t i = 0; i < l * l; i++) {
-    work->omega[2][i] -= work->omega[0][i] + work->omega[1][i]; /* twice the cross covariance */
+    work->omega[2][i] -= work->omega[0][i] + work->omega[1][i];
   }
   return MRL_OK;
 }
 
-/* The statistic of the combination bx exposure + by outcome, NaN where its covariance is singular.
- */
+/* The statistic of the combination bx exposure + by outcome, NaN where its moments are singular:
+ * g'inverse(omega) g is at most the number of units. */
 static double statistic(mrl_ar_work *work, double bx, double by)
 {
   const mrl_lsq *lsq = &work->lsq;
   const size_t l = lsq->n_inst, kc = lsq->kc;
   const double *x = lsq->rcx + lsq->kw, *y = x + kc;
-  double wald;
+  double score;
   for (size_t i = 0; i < l; i++) {
     work->g[i] = bx * x[i] + by * y[i];
   }
@@ -114,8 +118,12 @@ static double statistic(mrl_ar_work *work, double bx, double by)
         bx * bx * work->omega[0][i] + by * by * work->omega[1][i] + bx * by * work->omega[2][i];
   }
   const mrl_status status =
-      mrl_gmm_distance(&wald, NULL, work->g, NULL, l, work->mix, l, 0, work->gmm);
-  return status == MRL_OK ? wald / (double)l : NAN;
+      mrl_gmm_distance(&score, NULL, work->g, NULL, l, work->mix, l, 0, work->gmm);
+  const double rest = work->units - score;
+  if (status != MRL_OK) {
+    return NAN;
+  }
+  return rest > 0 ? score / (double)l / (rest / work->df2) : INFINITY;
 }
 
 static double at_angle(mrl_ar_work *work, double angle)
@@ -262,6 +270,12 @@ static mrl_status prepare(mrl_ar_work *work, const mrl_lsq_data *data,
   mrl_small_gemm(within, 2, lsq->rxx, 2, 1, lsq->rxx, 2, 0, 2, 2, 2, 1, 0);
   MRL_TRY(mrl_weak_prepare(&work->form, between, within, (double)lsq->n_inst,
                            (double)lsq->n - (double)lsq->kc));
+  const int clustered = settings->n_cluster > 0;
+  work->units = (double)(clustered ? settings->n_cluster : lsq->n);
+  work->df2 = work->units - (double)(clustered ? lsq->n_inst : lsq->kc);
+  if (!(work->df2 > 0)) {
+    return MRL_SINGULAR;
+  }
   MRL_TRY(errors(work, ctx));
   return covariances(work, data, settings, ctx);
 }
@@ -284,8 +298,7 @@ mrl_status mrl_ar_run(mrl_ar_fit *fit, const mrl_lsq_data *data, const mrl_iv_se
   const mrl_lsq *lsq = &work.lsq;
   const double unit = lsq->scale[lsq->p - 2] / lsq->scale[lsq->p - 1];
   fit->df1 = (double)lsq->n_inst;
-  fit->df2 =
-      settings->n_cluster > 0 ? (double)settings->n_cluster - 1 : (double)lsq->n - (double)lsq->kc;
+  fit->df2 = work.df2;
   work.critical = quantile(fit->df1, fit->df2, quantile_of);
   if (isnan(at_angle(&work, 0))) {
     return MRL_SINGULAR;

@@ -33,8 +33,13 @@ oracle_kclass <- function(y, x, z, w, k) {
     left = function(v) qr.resid(c_all, v))
 }
 
-# Robust Anderson-Rubin: a Wald test in the regression of y - beta x on everything.
-oracle_robust_ar <- function(beta, y, x, z, w, type, cluster = NULL) {
-  e <- cbind(z, 1, w)
-  oracle_wald(y - beta * x, e, seq_len(ncol(z)), type, cluster)[["statistic"]]
+# Robust Anderson-Rubin: Hotelling's T2 of the scores, by their mean and covariance.
+oracle_robust_ar <- function(beta, y, x, z, w, cluster = NULL) {
+  score <- weak_left(z, w) * drop(weak_left(y - beta * x, w))
+  score <- if (is.null(cluster)) score else rowsum(score, cluster)
+  n <- nrow(score)
+  l <- ncol(z)
+  t2 <- n * drop(colMeans(score) %*% solve(cov(score), colMeans(score)))
+  df2 <- if (is.null(cluster)) n - l - 1 - NCOL(w) else n - l
+  t2 / (n - 1) * df2 / l
 }

@@ -82,20 +82,23 @@ test_that("sets hold what tests do not reject: all types, all shapes of set", {
     shapes))
 })
 
-test_that("robust AR is the Wald test in the regression on everything", {
+test_that("robust AR is Hotelling's test of the scores, of rows or clusters", {
   d <- weak_design(0.5)
-  group <- d$cluster
-  for (type in c("HC0", "HC1", "cluster")) {
-    by <- if (type == "cluster") group
-    fit <- iv_2sls(y ~ x + w | z1 + z2 + z3 + w, d, cluster = by,
-      vcov = if (type == "cluster") "iid" else type)
+  z <- as.matrix(d[c("z1", "z2", "z3")])
+  for (by in list(NULL, d$cluster)) {
+    fit <- iv_2sls(y ~ x + w | z1 + z2 + z3 + w, d, cluster = by, vcov = "HC1")
     for (beta in c(-1, 0.5, 3)) {
-      slow <- oracle_robust_ar(beta, d$y, d$x, as.matrix(d[c("z1", "z2", "z3")]), d$w, type, by)
+      slow <- oracle_robust_ar(beta, d$y, d$x, z, d$w, by)
       expect_lt(relative_gap(ar_test(fit, beta)$statistic, slow), 1e-9)
     }
   }
-  row <- ar_test(iv_2sls(y ~ x + w | z1 + z2 + z3 + w, d, cluster = d$cluster), 0)
-  expect_equal(c(row$df1, row$df2), c(3, 14))
+  row <- ar_test(fit, 0)
+  expect_equal(c(row$df1, row$df2), c(3, 12))
+  for (vcov in c("HC0", "HC3")) {
+    other <- iv_2sls(y ~ x + w | z1 + z2 + z3 + w, d, vcov = vcov)
+    expect_equal(ar_test(other, 1)$statistic, oracle_robust_ar(1, d$y, d$x, z, d$w),
+      tolerance = 1e-9)
+  }
 })
 
 test_that("with one instrument, and at LIML, what must be so is so", {
