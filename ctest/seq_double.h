@@ -53,6 +53,28 @@
 #define mrl_ism_flatten mrl_ism_flatten_double
 #define mrl_ism_sum mrl_ism_sum_double
 #define mrl_ism_accumulate mrl_ism_accumulate_double
+#define mrl_seqloss mrl_seqloss_double
+#define mrl_seqpass_steps mrl_seqpass_steps_double
+#define mrl_seqpass_carve mrl_seqpass_carve_double
+#define mrl_seqpass_start mrl_seqpass_start_double
+#define mrl_seqpass_step mrl_seqpass_step_double
+#define mrl_seqpass_evaluate mrl_seqpass_evaluate_double
+#define mrl_pass_affine mrl_pass_affine_double
+#define mrl_pass_affine_backward mrl_pass_affine_backward_double
+#define mrl_pass_norm mrl_pass_norm_double
+#define mrl_pass_moments mrl_pass_moments_double
+#define mrl_pass_weights mrl_pass_weights_double
+#define mrl_pass_take_max mrl_pass_take_max_double
+#define mrl_pass_add_scaled mrl_pass_add_scaled_double
+#define mrl_pass_add_share mrl_pass_add_share_double
+#define mrl_pass_forward mrl_pass_forward_double
+#define mrl_pass_backward mrl_pass_backward_double
+#define mrl_pass_finish_norm mrl_pass_finish_norm_double
+#define mrl_pass_pack mrl_pass_pack_double
+#define mrl_pass_set_channels mrl_pass_set_channels_double
+#define mrl_pass_finish_moments mrl_pass_finish_moments_double
+#define mrl_pass_finish_sums mrl_pass_finish_sums_double
+#define mrl_pass_finish_gradient mrl_pass_finish_gradient_double
 
 #include "net_double.h"
 

@@ -13,10 +13,8 @@ FN void KERNEL(affine_by)(const mrl_activation act, mrl_real *y, const mrl_real 
 }
 
 TARGET static void KERNEL(affine)(mrl_real *y, const mrl_real *z, const mrl_channels *affine,
-                                  size_t rows, size_t ld)
-{
-  BY_ACTIVATION(affine_by, y, z, affine, rows, ld)
-}
+                                  size_t rows,
+                                  size_t ld){BY_ACTIVATION(affine_by, y, z, affine, rows, ld)}
 
 FN void KERNEL(affine_backward_by)(const mrl_activation act, mrl_real *d, mrl_real *sum_a,
                                    mrl_real *sum_c, const mrl_real *z, const mrl_channels *affine,
@@ -40,10 +38,8 @@ FN void KERNEL(affine_backward_by)(const mrl_activation act, mrl_real *d, mrl_re
 
 TARGET static void KERNEL(affine_backward)(mrl_real *d, mrl_real *sum_a, mrl_real *sum_c,
                                            const mrl_real *z, const mrl_channels *affine,
-                                           size_t rows, size_t ld)
-{
-  BY_ACTIVATION(affine_backward_by, d, sum_a, sum_c, z, affine, rows, ld)
-}
+                                           size_t rows, size_t ld){
+    BY_ACTIVATION(affine_backward_by, d, sum_a, sum_c, z, affine, rows, ld)}
 
 TARGET static void KERNEL(norm)(mrl_real *d, const mrl_real *z, const mrl_channels *affine,
                                 size_t rows, size_t ld)
@@ -176,14 +172,13 @@ TARGET static void KERNEL(add_share)(mrl_real *dx, const mrl_real *dy, const mrl
                                      const mrl_real *y, size_t ld)
 {
   for (size_t i = 0; i < ld; i += LEN) {
-    AT(dx + i) =
-        FMA(CONST_AT(dy + i), EXP(CONST_AT(x + i) - CONST_AT(y + i)), CONST_AT(dx + i));
+    AT(dx + i) = FMA(CONST_AT(dy + i), EXP(CONST_AT(x + i) - CONST_AT(y + i)), CONST_AT(dx + i));
   }
 }
 
 static const seqpass_kernels KERNEL(table) = {
-    KERNEL(affine),   KERNEL(affine_backward), KERNEL(norm),       KERNEL(moments),
-    KERNEL(weights),  KERNEL(take_max),        KERNEL(add_scaled), KERNEL(add_share),
+    KERNEL(affine),  KERNEL(affine_backward), KERNEL(norm),       KERNEL(moments),
+    KERNEL(weights), KERNEL(take_max),        KERNEL(add_scaled), KERNEL(add_share),
 };
 
 #undef BY_ACTIVATION
