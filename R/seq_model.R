@@ -55,6 +55,9 @@ seq_model <- function(layers, length, outputs = NULL, output_names = NULL, alpha
   shape <- seq_shape(model, names)
   model$shapes <- shape$shapes
   model$n_parameters <- shape$n_load
+  if (shape$n_outputs > 1e6) { # each has a name; a damaged file may ask for any number
+    stop_mrl("argument", "The network has ", shape$n_outputs, " outputs; at most a million.")
+  }
   model$output_names <- check_output_names(output_names, model, shape$n_outputs)
   if (!is.null(parameters)) {
     model$parameters <- check_doubles(parameters, "parameters", n = shape$n_load)
