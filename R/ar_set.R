@@ -20,9 +20,9 @@
 #' instruments. `K` and `CLR` need errors of equal variance.
 #'
 #' @param fit A fit of [iv_2sls()], [iv_liml()], [iv_kclass()] or [iv_jive()] with one exposure.
-#'   Unless it carries the moments (those of `iv_liml()` and `iv_kclass()` do, which is enough
-#'   without robust covariance), the data are read again by evaluating its call, as `update()` does:
-#'   they must still be there.
+#'   It carries the moments that are needed without robust covariance; with it the data are read
+#'   again by evaluating the fit's call, as `update()` does: they must still be there, and
+#'   instruments opened by [bed()] must fit into memory.
 #' @param type The test: `"AR"`, `"K"` or `"CLR"`.
 #' @param conf_level Level of the set.
 #' @param n_threads Number of threads.
@@ -48,7 +48,7 @@ ar_set <- function(fit, type = c("AR", "K", "CLR"), conf_level = 0.95, n_threads
   check_no_dots(...)
   type <- check_choice(type, weak_types)
   conf_level <- check_conf_level(conf_level)
-  problem <- weak_problem(fit, type, parent.frame(), n_threads)
+  problem <- weak_problem(fit, type, parent.frame())
   rows <- if (is.null(problem$frame)) {
     weak_interval(problem$reduced, type, conf_level)
   } else {
@@ -68,7 +68,7 @@ ar_test <- function(fit, beta0 = 0, type = c("AR", "K", "CLR"), n_threads = mrl_
   check_no_dots(...)
   type <- check_choice(type, weak_types)
   beta0 <- check_doubles(beta0)
-  problem <- weak_problem(fit, type, parent.frame(), n_threads)
+  problem <- weak_problem(fit, type, parent.frame())
   if (!is.null(problem$frame)) {
     out <- robust_ar(problem$frame, problem$vcov, beta0, 0.95, n_threads)
     df <- out$df
@@ -96,6 +96,7 @@ ar_test <- function(fit, beta0 = 0, type = c("AR", "K", "CLR"), n_threads = mrl_
 }
 
 weak_types <- c("AR", "K", "CLR")
+weak_set_classes <- c("iv_2sls", "iv_liml", "iv_kclass", "iv_jive")
 
 # With one instrument all three are the AR test.
 effective_type <- function(type, reduced) {
@@ -134,25 +135,19 @@ robust_ar <- function(frame, vcov, beta0, conf_level, n_threads) {
 }
 
 # What the tests need of a fit: `reduced` moments, or the frame of a robust one.
-weak_problem <- function(fit, type, env, n_threads) {
+weak_problem <- function(fit, type, env) {
   check_weak_fit(fit, type)
-  robust <- !fit$vcov_type %in% c("iid", "bekker")
-  if (!robust && !is.null(fit$reduced)) {
-    return(list(reduced = fit$reduced))
+  if (fit$vcov_type %in% c("iid", "bekker")) {
+    list(reduced = fit$reduced)
+  } else {
+    list(frame = refit_frame(fit, env), vcov = fit$vcov_type)
   }
-  frame <- refit_frame(fit, env)
-  if (robust) {
-    return(list(frame = frame, vcov = fit$vcov_type))
-  }
-  how <- list(liml = FALSE, k = 1, fuller = 0)
-  value <- kclass_core(frame, "iid", how, n_threads = n_threads)
-  list(reduced = value[c("between", "within", "df_within", "n_inst")])
 }
 
 check_weak_fit <- function(fit, type) {
-  known <- c("iv_2sls", "iv_liml", "iv_kclass", "iv_jive")
-  if (!inherits(fit, known) || is.null(fit$n_instruments)) {
-    stop_argument("fit", paste0("must come from ", paste0(known, "()", collapse = ", ")),
+  if (!inherits(fit, weak_set_classes) || is.null(fit$n_instruments)) {
+    stop_argument("fit", paste0("must come from ", paste0(weak_set_classes, "()",
+      collapse = ", ")),
       if (inherits(fit, "iv_fit")) paste0("a fit of ", class(fit)[1], "()") else describe(fit))
   }
   if (length(fit$exposures) != 1L) {

@@ -3,8 +3,8 @@
 #' Sufficient statistics of shards
 #'
 #' Two-stage least squares without bringing the people together: `iv_crossprod()` reduces a shard to
-#' sums over its people, `+` adds them, and [iv_2sls()] estimates from the total exactly what it
-#' would from all people at once. The assumptions are those of [iv_2sls()].
+#' sums over its people, `+` adds them, and [iv_2sls()] (or [iv_liml()]) estimates from the total
+#' exactly what it would from all people at once. The assumptions are those of [iv_2sls()].
 #'
 #' A shard is either
 #' * some of the people, with all instruments: add the shards' statistics. Each site needs only its
@@ -334,13 +334,23 @@ check_complete <- function(object) {
 
 # Two-stage least squares from statistics alone.
 fit_crossprod <- function(object, given, vcov, call) {
+  problem <- crossprod_problem(object, given, vcov, "iid")
+  frame <- problem$frame
+  out <- linear_core(NULL, NULL, moments = problem$moments)
+  check_linear(out, frame, FALSE)
+  new_linear_fit(out$value, frame, "iid", "2SLS", "iv_2sls", call, FALSE)
+}
+
+# A frame without rows and the moments that stand for them. known: covariances that need no rows.
+crossprod_problem <- function(object, given, vcov, known) {
   if (length(given)) {
     stop_mrl("argument", "Statistics of shards are given alone; ", shorten(given),
       " came with them.")
   }
-  if (vcov != "iid") {
-    stop_argument("vcov", paste("must be \"iid\" where only statistics of shards are given, as",
-      "robust standard errors need a second pass over the people"), describe(vcov))
+  if (!vcov %in% known) {
+    stop_argument("vcov", paste("must be", paste0("\"", known, "\"", collapse = " or "),
+      "where only statistics of shards are given, as robust standard errors need a second pass",
+      "over the people"), describe(vcov))
   }
   moments <- crossprod_moments(object)
   empty <- function(names) matrix(0, 0L, length(names), dimnames = list(NULL, names))
@@ -351,9 +361,7 @@ fit_crossprod <- function(object, given, vcov, call) {
     formula = object$formula, dropped = list(), imputed = imputed_of(object)
   )
   check_rows(frame)
-  out <- linear_core(NULL, NULL, moments = c(moments, list(stream = NULL)))
-  check_linear(out, frame, FALSE)
-  new_linear_fit(out$value, frame, "iid", "2SLS", "iv_2sls", call, FALSE)
+  list(frame = frame, moments = c(moments, list(stream = NULL)))
 }
 
 imputed_of <- function(object) {

@@ -33,6 +33,7 @@ new_linear_fit <- function(value, frame, vcov, estimator, class, call, model) {
       covariates = intersect(colnames(frame$w), kept),
       n_instruments = if (!ols) length(frame$z_names) - length(dropped$instruments),
       instruments = if (!ols) setdiff(frame$z_names, dropped$instruments),
+      reduced = if (!ols) reduced_moments(value, frame, dropped),
       intercept = frame$intercept,
       weights = frame$weights,
       cluster = frame$cluster_name,
@@ -48,6 +49,14 @@ new_linear_fit <- function(value, frame, vcov, estimator, class, call, model) {
     ),
     class = unique(c(class, "iv_fit"))
   )
+}
+
+# What tests that hold with weak instruments need: see ar_set().
+reduced_moments <- function(value, frame, dropped) {
+  n_inst <- length(frame$z_names) - length(dropped$instruments)
+  n_exog <- frame$intercept + ncol(frame$w) - length(dropped$covariates)
+  c(value[c("between", "within")],
+    list(df_within = as.double(frame_rows(frame) - n_exog - n_inst), n_inst = as.double(n_inst)))
 }
 
 name_rows <- function(x, names) {

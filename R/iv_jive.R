@@ -60,7 +60,8 @@ iv_jive <- function(formula = NULL, data = NULL, type = c("UJIVE", "JIVE1", "JIV
   frame$z <- list(out$value)
   frame$z_names <- paste0("predicted ", colnames(frame$x))
   fit <- suppress_collinear(fit_linear(frame, vcov, "2SLS", "iv_2sls", call, model, n_threads))
-  keep <- c("diagnostics", "first_stage", "partial_r2", "n_instruments", "instruments", "dropped")
+  keep <- c("diagnostics", "first_stage", "partial_r2", "n_instruments", "instruments", "reduced",
+    "dropped")
   fit[keep] <- first[keep]
   fit$estimator <- type
   fit$type <- type

@@ -97,12 +97,15 @@ print_diagnostics <- function(x, digits) {
   print(d, row.names = FALSE)
 }
 
+# Does ar_set() take the fit?
+has_weak_set <- function(x) inherits(x, weak_set_classes) && length(x$exposures) == 1L
+
 print_notes <- function(x) {
   weak <- weak_instruments(x)
   if (!is.null(weak)) {
     cat("\nWeak instruments: ", weak, ".\n",
-      "The estimate leans towards the confounded regression and its interval is too narrow.\n",
-      sep = "")
+      "The estimate leans towards the confounded regression and its interval is too narrow",
+      if (has_weak_set(x)) "; ar_set() gives\nan interval that holds", ".\n", sep = "")
   }
   notes <- c(
     x$dropped$rows,

@@ -30,8 +30,8 @@ typedef struct {
 static void carve(mrl_kclass_work *work, const mrl_lsq_data *data,
                   const mrl_kclass_settings *settings, const mrl_ctx *ctx, mrl_arena *arena)
 {
-  const size_t n = data->n, kx = data->n_endog, m = kx + 1;
-  mrl_lsq_carve(&work->lsq, data, arena);
+  const size_t n = data->col ? data->n : 0, kx = data->n_endog, m = kx + 1;
+  mrl_lsq_carve_moments(&work->lsq, data, settings->iv.moments, arena);
   const size_t k = work->lsq.k_full + kx, c = work->lsq.k_full + data->n_inst;
   const size_t square = k * k;
   work->gram = mrl_take(arena, mrl_gram_scratch(work->lsq.p, ctx), 1);
@@ -169,7 +169,8 @@ static mrl_columns regressors(mrl_kclass_work *work)
   return columns;
 }
 
-/* theta and residuals, refined once with the moments of the residuals themselves. */
+/* theta and, where there are rows, residuals, refined once with the moments of the residuals
+ * themselves. */
 static mrl_status estimate(mrl_kclass_work *work, double kappa, const mrl_lsq_data *data,
                            const mrl_ctx *ctx)
 {
@@ -180,6 +181,9 @@ static mrl_status estimate(mrl_kclass_work *work, double kappa, const mrl_lsq_da
   const double shift = lsq->shift[lsq->p - 1], scale = lsq->scale[lsq->p - 1];
   mrl_small_gemm(work->rest, kx, lsq->rxx, m, 1, lsq->rxx + kx * m, m, 0, kx, 1, m, 1, 0);
   MRL_TRY(solve(work->theta, lsq->rcx + kx * kc, work->rest, kappa, work));
+  if (!data->col) {
+    return MRL_OK;
+  }
   for (size_t i = 0; i < n; i++) {
     work->u[i] = (y[i] - shift) * scale;
   }
@@ -279,6 +283,19 @@ static void sandwich(mrl_kclass_work *work, const double *middle, double factor,
   mrl_small_gemm(work->vcov, k, work->half, k, 0, work->bread, k, 0, k, k, k, 1, 0);
 }
 
+/* The weighted sum of squared residuals: of the rows, where there are any. */
+static double sum_squares(const mrl_kclass_work *work, const mrl_lsq_data *data)
+{
+  double sum = 0;
+  if (!data->col) {
+    return mrl_lsq_rss(&work->lsq, work->theta + work->lsq.kw);
+  }
+  for (size_t i = 0; i < data->n; i++) {
+    sum += (data->weights ? data->weights[i] : 1) * work->u[i] * work->u[i];
+  }
+  return sum;
+}
+
 static mrl_status robust_covariance(mrl_kclass_work *work, double kappa, const mrl_lsq_data *data,
                                     const mrl_iv_settings *iv, const mrl_ctx *ctx)
 {
@@ -369,23 +386,8 @@ static void write_fit(mrl_kclass_fit *fit, mrl_kclass_work *work, int intercept)
       fit->vcov[to_i + to * k_out] = work->vcov[i + j * k];
     }
   }
-  for (size_t i = 0; i < lsq->n; i++) {
+  for (size_t i = 0; fit->residuals && i < lsq->n; i++) {
     fit->residuals[i] = work->u[i] / lsq->scale[y];
-  }
-}
-
-static void write_moments(mrl_kclass_fit *fit, const mrl_lsq *lsq)
-{
-  const size_t m = lsq->kx + 1, kc = lsq->kc;
-  const double *scale = lsq->scale + lsq->k_full + lsq->n_inst_full;
-  mrl_small_gemm(fit->between, m, inst_coord(lsq), kc, 1, inst_coord(lsq), kc, 0, m, m, lsq->n_inst,
-                 1, 0);
-  mrl_small_gemm(fit->within, m, lsq->rxx, m, 1, lsq->rxx, m, 0, m, m, m, 1, 0);
-  for (size_t j = 0; j < m; j++) {
-    for (size_t i = 0; i < m; i++) {
-      fit->between[i + j * m] /= scale[i] * scale[j];
-      fit->within[i + j * m] /= scale[i] * scale[j];
-    }
   }
 }
 
@@ -400,20 +402,23 @@ mrl_status mrl_kclass_run(mrl_kclass_fit *fit, const mrl_lsq_data *data,
     return MRL_NO_MEMORY;
   }
   const mrl_lsq *lsq = &work.lsq;
-  MRL_TRY(mrl_lsq_factor(&work.lsq, data, work.gram, settings->iv.isa, ctx));
+  const mrl_moments *moments = settings->iv.moments;
+  const int robust = !settings->bekker && settings->iv.vcov != MRL_VCOV_IID;
+  if (moments && (data->col || robust)) {
+    return MRL_BAD_ARGUMENT;
+  }
+  MRL_TRY(moments ? mrl_lsq_factor_moments(&work.lsq, data, moments)
+                  : mrl_lsq_factor(&work.lsq, data, work.gram, settings->iv.isa, ctx));
   MRL_TRY(identify(fit, &work, settings));
   MRL_TRY(estimate(&work, fit->kappa, data, ctx));
   MRL_TRY(make_bread(&work));
   const size_t k = lsq->kw + lsq->kx;
-  double rss = 0;
-  for (size_t i = 0; i < lsq->n; i++) {
-    rss += (data->weights ? data->weights[i] : 1) * work.u[i] * work.u[i];
-  }
-  const double scale_y = lsq->scale[lsq->p - 1], sigma2 = rss / fit->df_residual;
+  const double scale_y = lsq->scale[lsq->p - 1],
+               sigma2 = sum_squares(&work, data) / fit->df_residual;
   fit->sigma2 = sigma2 / (scale_y * scale_y);
   if (settings->bekker) {
     MRL_TRY(bekker_covariance(&work, sigma2));
-  } else if (settings->iv.vcov != MRL_VCOV_IID) {
+  } else if (robust) {
     MRL_TRY(robust_covariance(&work, fit->kappa, data, &settings->iv, ctx));
   } else {
     for (size_t i = 0; i < k * k; i++) {
@@ -421,6 +426,6 @@ mrl_status mrl_kclass_run(mrl_kclass_fit *fit, const mrl_lsq_data *data,
     }
   }
   write_fit(fit, &work, data->intercept);
-  write_moments(fit, lsq);
+  mrl_lsq_reduced(fit->between, fit->within, lsq);
   return MRL_OK;
 }

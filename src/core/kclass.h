@@ -15,7 +15,7 @@
 #include "twosls.h"
 
 typedef struct {
-  mrl_iv_settings iv; /* vcov is not looked at where bekker */
+  mrl_iv_settings iv; /* vcov is not looked at where bekker; with moments there are no rows */
   int bekker;         /* Bekker's standard errors (Hansen, Hausman & Newey 2008, J. Bus. Econ. Stat.
                          26:398) */
   int liml;           /* 1: k = LIML's less fuller / (n - columns of C); 0: k as given */
@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
   double *coef;      /* (k) in the units of the data; NaN: collinear */
   double *vcov;      /* (k, k) */
-  double *residuals; /* (n) unweighted */
+  double *residuals; /* (n) unweighted; NULL where there are no rows */
   double *between;   /* (m, m) Y'(P_C - P_W) Y in the units of the data, Y = [exposures, outcome] */
   double *within;    /* (m, m) Y'M_C Y */
   double kappa;      /* the k that was used */
@@ -42,7 +42,8 @@ size_t mrl_kclass_scratch(const mrl_lsq_data *data, const mrl_kclass_settings *s
 /*
  * MRL_TOO_FEW: fewer instruments than exposures or no degrees of freedom. MRL_SINGULAR: exposures
  * and outcome are collinear given C where k is LIML's, or D'(I - k M_C) D is not positive definite,
- * which a k far above LIML's brings.
+ * which a k far above LIML's brings. MRL_BAD_ARGUMENT: moments with rows, or with a robust
+ * covariance.
  */
 mrl_status mrl_kclass_run(mrl_kclass_fit *fit, const mrl_lsq_data *data,
                           const mrl_kclass_settings *settings, void *scratch, size_t size,

@@ -460,3 +460,17 @@ size_t mrl_impute_mean(double *out, const double *x, size_t n)
   }
   return n - present;
 }
+
+void mrl_lsq_reduced(double *between, double *within, const mrl_lsq *lsq)
+{
+  const size_t m = lsq->kx + 1, kc = lsq->kc;
+  const double *b = lsq->rcx + lsq->kw, *scale = lsq->scale + lsq->k_full + lsq->n_inst_full;
+  mrl_small_gemm(between, m, b, kc, 1, b, kc, 0, m, m, lsq->n_inst, 1, 0);
+  mrl_small_gemm(within, m, lsq->rxx, m, 1, lsq->rxx, m, 0, m, m, m, 1, 0);
+  for (size_t j = 0; j < m; j++) {
+    for (size_t i = 0; i < m; i++) {
+      between[i + j * m] /= scale[i] * scale[j];
+      within[i + j * m] /= scale[i] * scale[j];
+    }
+  }
+}

@@ -101,6 +101,10 @@ mrl_status mrl_lsq_each_block(const mrl_lsq *lsq, mrl_lsq_job job, void *data, c
  * in scaled units, by coordinates: those of the exogenous columns are fitted exactly. */
 double mrl_lsq_rss(const mrl_lsq *lsq, const double *beta);
 
+/* In the units of the data, with Y = [exposures, outcome], m = kx + 1, and C whole and its
+ * exogenous part W: between (m, m) = Y'(P_C - P_W) Y and within (m, m) = Y'M_C Y, weighted. */
+void mrl_lsq_reduced(double *between, double *within, const mrl_lsq *lsq);
+
 /* out (n) = base (n) - sum_j coef[j] * (scaled column j); base and out may be the same. */
 void mrl_columns_subtract(double *out, const double *base, const mrl_columns *columns,
                           const double *coef, const mrl_ctx *ctx);

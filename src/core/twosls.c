@@ -465,5 +465,8 @@ mrl_status mrl_iv_fit_run(mrl_iv_fit *fit, const mrl_lsq_data *data,
   MRL_TRY(covariance(&work, &state, settings, rss / fit->df_residual, ctx));
   MRL_TRY(mrl_ivdiag(&fit->diagnostics, &state, &work.diag, ctx));
   write_structural(fit, &work, data->intercept);
+  if (fit->between) {
+    mrl_lsq_reduced(fit->between, fit->within, lsq);
+  }
   return write_first_stage(fit, &work, is_robust(settings), data->intercept);
 }

@@ -36,6 +36,8 @@ typedef struct {
   double *residuals;  /* (n) unweighted; NULL where there are no rows */
   double *first_coef; /* (c, n_endog) first stage */
   double *first_se;   /* (c, n_endog); HC2 and HC3 use HC1 here */
+  double *between;    /* (m, m) as mrl_lsq_reduced() gives it, m = n_endog + 1; NULL: not wanted */
+  double *within;     /* (m, m) likewise */
   int *aliased;       /* (c) 1: a column of [1, exogenous, instruments] that was dropped */
   mrl_iv_diagnostics diagnostics;
   double sigma2;        /* sum of weighted squared residuals / df_residual */

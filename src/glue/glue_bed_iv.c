@@ -68,6 +68,19 @@ const mrl_stream *glue_bed_stream(SEXP list, size_t n)
   return stream;
 }
 
+const mrl_moments *glue_moments(SEXP list, size_t p, size_t n)
+{
+  if (Rf_isNull(list)) {
+    return NULL;
+  }
+  mrl_moments *out = (mrl_moments *)glue_scratch(sizeof *out);
+  out->mean = glue_dbl(glue_item(list, "mean"), (R_xlen_t)p, "mean");
+  out->gram = glue_dbl(glue_item(list, "gram"), (R_xlen_t)(p * p), "gram");
+  out->total = glue_item_dbl(list, "total");
+  out->stream = glue_bed_stream(glue_item(list, "stream"), n);
+  return out;
+}
+
 enum { HH, HM, MH, MM, HQ, MQ, N_SUMS };
 
 /* Zeros in slot `item`; NULL, and the slot left empty, where they are not needed. */

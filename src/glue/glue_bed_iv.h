@@ -10,4 +10,7 @@
  * imputed to; n: people. NULL gives NULL. Memory is R_alloc's. */
 const mrl_stream *glue_bed_stream(SEXP stream, size_t n);
 
+/* Means (p), crossproducts and perhaps a stream of the instruments; NULL gives NULL. */
+const mrl_moments *glue_moments(SEXP list, size_t p, size_t n);
+
 #endif

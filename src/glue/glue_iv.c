@@ -76,6 +76,8 @@ enum {
   SIGMA2,
   DF_RESIDUAL,
   EXPOSURE_ALIASED,
+  BETWEEN,
+  WITHIN,
   N_ITEMS
 };
 
@@ -89,6 +91,8 @@ static mrl_iv_fit fit_memory(SEXP value, R_xlen_t n, int rows, size_t k, size_t 
   fit.residuals = rows ? glue_list_dbl(value, RESIDUALS, n) : NULL;
   fit.first_coef = glue_list_matrix(value, FIRST_COEF, c, endog);
   fit.first_se = glue_list_matrix(value, FIRST_SE, c, endog);
+  fit.between = glue_list_matrix(value, BETWEEN, endog + 1, endog + 1);
+  fit.within = glue_list_matrix(value, WITHIN, endog + 1, endog + 1);
   fit.aliased = glue_list_int(value, ALIASED, (R_xlen_t)c);
   memset(fit.aliased, 0, c * sizeof *fit.aliased);
   fit.diagnostics.partial_r2 = glue_list_dbl(value, PARTIAL_R2, (R_xlen_t)endog);
@@ -137,32 +141,18 @@ static iv_columns read_columns(SEXP y, SEXP x, SEXP w, SEXP z, SEXP settings, in
   return out;
 }
 
-/* Means, crossproducts and perhaps a stream of the instruments; NULL gives NULL. */
-static const mrl_moments *read_moments(SEXP list, const iv_columns *columns)
-{
-  if (Rf_isNull(list)) {
-    return NULL;
-  }
-  const R_xlen_t p = (R_xlen_t)(columns->kw + columns->l + columns->kx + 1);
-  mrl_moments *out = (mrl_moments *)glue_scratch(sizeof *out);
-  out->mean = glue_dbl(glue_item(list, "mean"), p, "mean");
-  out->gram = glue_dbl(glue_item(list, "gram"), p * p, "gram");
-  out->total = glue_item_dbl(list, "total");
-  out->stream = glue_bed_stream(glue_item(list, "stream"), columns->n);
-  return out;
-}
-
 SEXP C_iv_linear(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster, SEXP settings)
 {
   static const char *const names[N_ITEMS] = {
       "coef",       "vcov",  "residuals",   "first_coef", "first_se",    "aliased",
-      "partial_r2", "tests", "effective_k", "sigma2",     "df_residual", "exposure_aliased"};
+      "partial_r2", "tests", "effective_k", "sigma2",     "df_residual", "exposure_aliased",
+      "between",    "within"};
   const int ols = glue_item_lgl(settings, "ols");
   const iv_columns in = read_columns(y, x, w, z, settings, ols);
   const R_xlen_t n = (R_xlen_t)in.n;
   const size_t kx = in.kx, kw = in.kw;
   mrl_iv_settings iv = read_settings(settings, cluster, n);
-  iv.moments = read_moments(glue_item(settings, "moments"), &in);
+  iv.moments = glue_moments(glue_item(settings, "moments"), in.kw + in.l + in.kx + 1, in.n);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   /* Without instruments the exposures are exogenous columns like the covariates. */
   const mrl_lsq_data data = {

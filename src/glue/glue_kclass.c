@@ -1,6 +1,7 @@
 /* k-class and jackknife estimators, and the robust Anderson-Rubin test, of individual-level data.
  */
 #include "glue.h"
+#include "glue_bed_iv.h"
 
 #include "../core/ar_robust.h"
 #include "../core/jive.h"
@@ -33,6 +34,18 @@ static mrl_lsq_data read_data(SEXP data, SEXP settings)
   return out;
 }
 
+/* Sizes of a problem that is given by its moments. */
+static mrl_lsq_data read_sizes(SEXP moments)
+{
+  mrl_lsq_data out = {0};
+  out.n = (size_t)glue_item_dbl(moments, "n");
+  out.n_exog = (size_t)glue_item_int(moments, "kw");
+  out.n_inst = (size_t)glue_item_int(moments, "l");
+  out.n_endog = (size_t)glue_item_int(moments, "kx");
+  out.intercept = 1;
+  return out;
+}
+
 /* vcov counts mrl_vcov_type from 0. */
 static mrl_iv_settings read_settings(SEXP data, SEXP settings, size_t n)
 {
@@ -50,24 +63,27 @@ static mrl_iv_settings read_settings(SEXP data, SEXP settings, size_t n)
   return out;
 }
 
+/* settings$moments: NULL, or what stands for the data then. */
 SEXP C_iv_kclass(SEXP data, SEXP settings)
 {
   static const char *const names[] = {"coef",        "vcov",      "residuals",  "between",
                                       "within",      "kappa",     "kappa_liml", "sigma2",
                                       "df_residual", "df_within", "n_inst"};
-  const mrl_lsq_data columns = read_data(data, settings);
+  SEXP moments = glue_item(settings, "moments");
+  const int rows = Rf_isNull(moments);
+  const mrl_lsq_data columns = rows ? read_data(data, settings) : read_sizes(moments);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
-  const mrl_kclass_settings how = {read_settings(data, settings, columns.n),
-                                   glue_item_lgl(settings, "bekker"),
-                                   glue_item_lgl(settings, "liml"), glue_item_dbl(settings, "k"),
-                                   glue_item_dbl(settings, "fuller")};
+  mrl_kclass_settings how = {read_settings(data, settings, columns.n),
+                             glue_item_lgl(settings, "bekker"), glue_item_lgl(settings, "liml"),
+                             glue_item_dbl(settings, "k"), glue_item_dbl(settings, "fuller")};
   const size_t k = (columns.intercept ? 1 : 0) + columns.n_exog + columns.n_endog;
   const size_t m = columns.n_endog + 1;
+  how.iv.moments = glue_moments(moments, columns.n_exog + columns.n_inst + m, columns.n);
   SEXP value = PROTECT(glue_list(names, 11));
   mrl_kclass_fit fit = {0};
   fit.coef = glue_list_dbl(value, 0, (R_xlen_t)k);
   fit.vcov = glue_list_matrix(value, 1, k, k);
-  fit.residuals = glue_list_dbl(value, 2, (R_xlen_t)columns.n);
+  fit.residuals = rows ? glue_list_dbl(value, 2, (R_xlen_t)columns.n) : NULL;
   fit.between = glue_list_matrix(value, 3, m, m);
   fit.within = glue_list_matrix(value, 4, m, m);
   const size_t size = mrl_kclass_scratch(&columns, &how, &ctx);

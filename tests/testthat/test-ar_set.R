@@ -101,6 +101,25 @@ test_that("robust AR is Hotelling's test of the scores, of rows or clusters", {
   }
 })
 
+test_that("sets belong to the instruments, whatever the estimator", {
+  d <- weak_design(0.5)
+  f <- y ~ x + w | z1 + z2 + z3 + w
+  d$weight <- 1 + (seq_len(60) * sqrt(29)) %% 3
+  for (weights in list(NULL, d$weight)) {
+    sets <- lapply(list(iv_2sls(f, d, weights = weights), iv_liml(f, d, weights = weights),
+      iv_kclass(f, d, k = 0.5, weights = weights),
+      iv_jive(f, d, weights = weights, vcov = "iid")), ar_set)
+    for (set in sets) {
+      expect_equal(set, sets[[1]], tolerance = 1e-9)
+    }
+  }
+  # A collinear instrument and a collinear covariate count for nothing.
+  d$z4 <- d$z1 - d$z2
+  d$w2 <- 2 * d$w
+  more <- hush(iv_2sls(y ~ x + w + w2 | z1 + z2 + z3 + z4 + w + w2, d))
+  expect_equal(ar_test(more, 1), ar_test(iv_2sls(f, d), 1), tolerance = 1e-9)
+})
+
 test_that("with one instrument, and at LIML, what must be so is so", {
   d <- weak_design(0.4)
   one <- iv_2sls(y ~ x + w | z1 + w, d)
@@ -170,12 +189,15 @@ test_that("bad input of sets", {
   robust <- iv_2sls(y ~ x + w | z1 + z2 + z3 + w, d, vcov = "HC1")
   expect_error(ar_set(robust, "CLR"), class = "mrlearn_error_argument")
   kept <- d
+  set <- ar_set(fit)
   d <- d[-1, ]
-  expect_error(ar_set(fit), "gives 59 rows", class = "mrlearn_error_data")
+  expect_error(ar_set(robust), "gives 59 rows", class = "mrlearn_error_data")
   d <- transform(kept, y = y + 1)
-  expect_error(ar_set(fit), "other outcomes", class = "mrlearn_error_data")
+  expect_error(ar_set(robust), "other outcomes", class = "mrlearn_error_data")
   rm(d)
-  expect_error(ar_set(fit), class = "mrlearn_error_data")
+  expect_error(ar_set(robust), class = "mrlearn_error_data")
+  # With errors of equal variance the fit has what is needed.
+  expect_identical(ar_set(fit), set)
   d <- kept
   d$cluster <- rep(1:3, 20)
   few <- iv_2sls(y ~ x + w | z1 + z2 + z3 + w, d, cluster = ~cluster)

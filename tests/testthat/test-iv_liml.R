@@ -137,3 +137,46 @@ test_that("bad input of k-class estimators", {
   d$y <- d$x1
   expect_error(iv_liml(f, d), "collinear", class = "mrlearn_error_collinear")
 })
+
+test_that("streamed genotypes and shards give what the imputed matrix gives", {
+  g <- made_genotypes(211, 24)[, -(5:6)]
+  b <- bed(write_bed(g, tempfile()))
+  d <- made_phenotypes(g)
+  z <- g[d$iid, ]
+  first <- hush(iv_crossprod(y ~ x + w | b + w, d[1:100, ], id = "iid"))
+  total <- hush(first + iv_crossprod(y ~ x + w | b + w, d[101:211, ], id = "iid"))
+  for (vcov in c("iid", "bekker")) {
+    matrix <- hush(iv_liml(y ~ x + w | z + w, d, fuller = 1, vcov = vcov))
+    streamed <- hush(iv_liml(y ~ x + w | b + w, d, id = "iid", fuller = 1, vcov = vcov))
+    shards <- iv_liml(total, fuller = 1, vcov = vcov)
+    for (fit in list(streamed, shards)) {
+      # Rounding: the designs are far from collinear.
+      for (item in c("coefficients", "vcov", "sigma", "kappa", "diagnostics", "reduced")) {
+        expect_equal(fit[[item]], matrix[[item]], tolerance = 1e-9, label = item)
+      }
+      for (type in c("AR", "CLR")) {
+        expect_equal(ar_set(fit, type), ar_set(matrix, type), tolerance = 1e-8)
+      }
+    }
+    expect_equal(residuals(streamed), residuals(matrix), tolerance = 1e-9)
+    expect_null(residuals(shards))
+  }
+  weighted <- hush(iv_kclass(y ~ x | b, d, k = 0.5, id = "iid", weights = weight))
+  expect_equal(coef(weighted), coef(hush(iv_kclass(y ~ x | z, d, k = 0.5, weights = weight))),
+    tolerance = 1e-9)
+  expect_equal(vcov(weighted), vcov(hush(iv_kclass(y ~ x | z, d, k = 0.5, weights = weight))),
+    tolerance = 1e-9)
+  # Robust ones need the rows, which are decoded.
+  for (vcov in c("HC1", "HC3")) {
+    robust <- hush(iv_liml(y ~ x | b, d, id = "iid", vcov = vcov))
+    expect_equal(vcov(robust), vcov(hush(iv_liml(y ~ x | z, d, vcov = vcov))), tolerance = 1e-9)
+  }
+  tsls <- hush(iv_2sls(y ~ x | b, d, id = "iid", vcov = "HC1"))
+  expect_equal(hush(ar_set(tsls)), ar_set(hush(iv_2sls(y ~ x | z, d, vcov = "HC1"))),
+    tolerance = 1e-8)
+  expect_equal(ar_set(iv_2sls(total)), ar_set(hush(iv_2sls(y ~ x + w | z + w, d))),
+    tolerance = 1e-8)
+  expect_error(iv_liml(total, vcov = "HC1"), "\"iid\" or \"bekker\"",
+    class = "mrlearn_error_argument")
+  expect_error(iv_liml(total, data = d), "`data` came with", class = "mrlearn_error_argument")
+})
