@@ -139,6 +139,9 @@ r_rules() {
   r_code $all_r | calling '\.C|\.Fortran|\.External2?' | breach "C is called by .Call"
   r_code $all_r | sed -nE 's/^([^:]*:[0-9]+):([A-Za-z][A-Za-z0-9_.]*) <- function.*/\1 \2/p' |
     awk 'seen[$2]++ { print $1 ":" $2 }' | breach "a function is defined once in R/"
+  r_code $(existing tests/testthat/helper-*.R) |
+    sed -nE 's/^([^:]*:[0-9]+):([A-Za-z][A-Za-z0-9_.]*) <- function.*/\1 \2/p' |
+    awk 'seen[$2]++ { print $1 ":" $2 }' | breach "a helper of the tests is defined once"
   [ -z "$all_r$all_c" ] || LC_ALL=C grep -nH '[^ -~	]' $all_r $all_c | breach "sources are ASCII"
 }
 

@@ -76,6 +76,8 @@ breaks R/rng.R 'library(stats)' "R/ attaches no package"
 breaks R/rng.R '  if (require(stats)) 1' "R/ attaches no package"
 breaks R/rng.R '  .C("f")' "C is called by .Call"
 breaks R/rng.R 'draw <- function() 1' "a function is defined once in R/"
+mkdir -p tests/testthat && echo 'slow <- function() 1' > tests/testthat/helper-a.R
+breaks tests/testthat/helper-b.R 'slow <- function() 2' "a helper of the tests is defined once"
 breaks R/rng.R '# caf'"$(printf '\303\251')" "sources are ASCII"
 breaks src/core/rng.c '/* caf'"$(printf '\303\251')"' */' "sources are ASCII"
 breaks src/glue/glue.h 'SEXP C_rng_more(SEXP x);' "an entry of glue.h is registered once in init.c" 2

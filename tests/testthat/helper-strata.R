@@ -20,7 +20,7 @@ oracle_strata_sumnlmr <- function(z, ranked, q, prestrat = 1) {
 }
 
 # Associations within a stratum by lm() and glm(): bx, bx.se, by, by.se.
-oracle_associations <- function(d, rows, family = "gaussian", covariates = character()) {
+oracle_in_stratum <- function(d, rows, family = "gaussian", covariates = character()) {
   right <- c("Z", covariates)
   d <- d[rows, ]
   of <- function(fit) unname(summary(fit)$coefficients["Z", 1:2])

@@ -44,7 +44,7 @@ test_that("associations are those of lm() and glm() within strata", {
   check <- function(fit, tolerance, ...) {
     for (k in 1:10) {
       expect_equal(unlist(fit$lace[k, columns], use.names = FALSE),
-        oracle_associations(d, which(fit$stratum == k), ...), tolerance = tolerance)
+        oracle_in_stratum(d, which(fit$stratum == k), ...), tolerance = tolerance)
     }
   }
   check(iv_doubly_ranked(Y ~ X | Z, d), 1e-11)
