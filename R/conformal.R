@@ -96,7 +96,7 @@ conformal.iv_fit <- function(object, data, method = c("split", "normalised", "cq
   spread <- if (method != "split") {
     residual_quantiles(object, method, conf_level, control, seed, check_threads(n_threads))
   }
-  calibrate(list(object = object, spread = spread), data, y, method, conf_level, asymmetric,
+  band_margins(list(object = object, spread = spread), data, y, method, conf_level, asymmetric,
     checked, object$outcome)
 }
 
@@ -113,7 +113,7 @@ conformal.quantile_regression <- function(object, data, method = "cqr", conf_lev
       level_text(object$tau))
   }
   y <- calibration_outcome(object, data)
-  calibrate(list(object = object), data, y, method, conf_level, asymmetric,
+  band_margins(list(object = object), data, y, method, conf_level, asymmetric,
     check_unseen(object, data, y, object$y), object$outcome)
 }
 
@@ -132,7 +132,7 @@ conformal.function <- function(object, data, outcome, scale = NULL, method = NUL
   }
   check_conf_level(conf_level)
   y <- named_outcome(data, outcome)
-  calibrate(list(object = object, scale = scale), data, y, method, conf_level, FALSE, FALSE,
+  band_margins(list(object = object, scale = scale), data, y, method, conf_level, FALSE, FALSE,
     outcome)
 }
 
@@ -147,11 +147,11 @@ conformal.list <- function(object, data, outcome, method = "cqr", conf_level = 0
     stop_argument("object", "must have the functions `lower` and `upper`", shorten(names(object)))
   }
   y <- named_outcome(data, outcome)
-  calibrate(list(object = object), data, y, method, conf_level, asymmetric, FALSE, outcome)
+  band_margins(list(object = object), data, y, method, conf_level, asymmetric, FALSE, outcome)
 }
 
 # The margins of parts (object, and spread or scale), and what is kept.
-calibrate <- function(parts, data, y, method, conf_level, asymmetric, checked, outcome) {
+band_margins <- function(parts, data, y, method, conf_level, asymmetric, checked, outcome) {
   check_flag(asymmetric)
   if (asymmetric && method != "cqr") {
     stop_argument("asymmetric", "is for method \"cqr\"", paste0("TRUE with \"", method, "\""))
