@@ -3,10 +3,12 @@
 #' Causal effects from summary data of variants in linkage disequilibrium, as those of one gene
 #' region are. The assumptions are those of [mr_estimate()], and that `ld` is the correlation of the
 #' variants in the people whom the effects come from: a reference panel of others, or a small one,
-#' makes intervals too narrow. With many variants that each explain little, IVW and its form by
-#' principal components lean to zero in two samples (to the confounded association in one sample);
-#' the overlap-corrected form does not, as long as there is signal enough: it is `NA` where the
-#' exposure effects are no larger than their errors.
+#' makes intervals too narrow. Where a region acts strongly on the exposure, as on the protein that
+#' it codes for (F above 100 per variant), 95 % intervals of all methods covered the effect in 95 to
+#' 97 % of simulations of 200 variants correlated up to \eqn{r^2 = 0.95}. Where F was 2 per variant,
+#' those of IVW covered it in 36 % and of IVW by principal components in 79 %: they lean to zero in
+#' two samples (to the confounded association in one), Egger most; those of the overlap-corrected
+#' form in 95 %. It is `NA` where the exposure effects are no larger than their errors.
 #'
 #' @section Methods:
 #' * `"mr_ivw"`: generalised least squares through the origin.

@@ -4,10 +4,14 @@
 #
 # ar: individual-level data, effect 0.3, 10 instruments, 500 rows, errors of correlation 0.8,
 # coefficients such that the expected first-stage F is 2 (and 1.2, 10). Robust AR: the error's
-# spread grows with the first instrument.
-# cis: a region of 200 variants in 2 x 10,000 people (samples apart, or one of 10,000 with both
-# traits: overlap), correlations decaying from the neighbour's r2 = 0.95, of 4 causal variants that
-# explain 4 % of the exposure, effect 0.3, confounded; LD from the exposure's own sample.
+# spread grows with the first instrument (its Wald interval is HC1's).
+# cis: a region of 200 variants, neighbours correlated to r2 = 0.95 but at seven hotspots; LD from
+# 10,000 people, known exactly. Effects are drawn from their law given the LD: normal, with its
+# correlations, over the root of the study's size. Effect of the exposure 0.3.
+#   strong: a protein. Six causal variants explain 30 % of it in 50,000 people, so that F is 107 per
+#           variant; the outcome in 20,000 others.
+#   weak:   four explain 4 % in 10,000 people, F = 2; the outcome in 10,000 others.
+# overlap: both traits in the people of the exposure's study, errors of correlation 0.5.
 source(file.path("bench", "study_tools.R"))
 
 strength_data <- function(f, robust, n = 500, l = 10) {
@@ -40,43 +44,45 @@ run_ar <- function(cell) {
   rowSums(hits)
 }
 
-# Genotypes by thresholds of an autoregressive normal: two haplotypes. The latent correlation is
-# such that neighbours have an r2 near 0.95.
-region <- function(n, l) {
+# Correlations of genotypes by thresholds of an autoregressive normal: two haplotypes. The latent
+# correlation is such that neighbours have an r2 near 0.95; every 25 variants it is 0.8.
+region_ld <- function(n = 10000, l = 200) {
   haplotype <- function() {
     x <- matrix(0, n, l)
     x[, 1] <- rnorm(n)
     for (j in 2:l) {
-      x[, j] <- 0.9988 * x[, j - 1] + sqrt(1 - 0.9988^2) * rnorm(n)
+      a <- if (j %% 25 == 1) 0.8 else 0.9988
+      x[, j] <- a * x[, j - 1] + sqrt(1 - a^2) * rnorm(n)
     }
     x > stats::qnorm(0.7)
   }
-  scale(haplotype() + haplotype())
+  stats::cor(haplotype() + haplotype())
 }
 
-associations <- function(g, v) {
-  b <- drop(crossprod(g, v - mean(v))) / (nrow(g) - 1)
-  list(b = b, se = sqrt((stats::var(v) - b^2) / (nrow(g) - 2)))
-}
+cis_designs <- list(
+  strong = list(n_x = 50000, n_y = 20000, causal = c(10, 45, 85, 120, 150, 190), share = 0.3,
+    effect = c(1, -1, 1.5, 1, 0.5, -1)),
+  weak = list(n_x = 10000, n_y = 10000, causal = c(20, 70, 120, 180), share = 0.04,
+    effect = c(1, -1, 1, 1))
+)
 
 run_cis <- function(cell) {
-  n <- 10000
-  gx <- region(n, 200)
-  gy <- if (cell$kind == "overlap") gx else region(n, 200)
-  rho <- crossprod(gx) / (n - 1)
-  causal <- c(20, 70, 120, 180)
-  traits <- function(g) {
-    u <- rnorm(n)
-    x <- drop(g[, causal] %*% c(0.1, -0.1, 0.1, 0.1)) + 0.6 * u + 0.75 * rnorm(n)
-    list(x = x, y = 0.3 * x + 0.6 * u + 0.7 * rnorm(n))
-  }
+  overlap <- grepl("overlap", cell$kind)
+  design <- cis_designs[[sub(",.*", "", cell$kind)]]
+  n_y <- if (overlap) design$n_x else design$n_y
+  psi <- if (overlap) 0.5 else 0
+  rho <- region_ld()
+  beta <- drop(rho[, design$causal] %*% design$effect)
+  scale <- sqrt(design$share / sum(beta[design$causal] * design$effect))
+  beta <- beta * scale
+  root <- t(chol(rho))
+  s_x <- sqrt((1 - design$share) / design$n_x)
+  s_y <- 1 / sqrt(n_y)
   hits <- replicate(cell$n_sim, {
-    one <- traits(gx)
-    two <- if (cell$kind == "overlap") one else traits(gy)
-    ex <- associations(gx, one$x)
-    out <- associations(gy, two$y)
-    psi <- if (cell$kind == "overlap") stats::cor(one$x, one$y) else 0
-    dat <- mr_data(ex$b, ex$se, out$b, out$se)
+    first <- rnorm(200)
+    second <- psi * first + sqrt(1 - psi^2) * rnorm(200)
+    dat <- mr_data(beta + s_x * drop(root %*% first), rep(s_x, 200),
+      0.3 * beta + s_y * drop(root %*% second), rep(s_y, 200))
     r <- mr_correlated(dat, rho, psi = psi)
     stats::setNames(r$ci_low < 0.3 & r$ci_high > 0.3, ld_names)
   })
@@ -90,8 +96,8 @@ weak_cells <- function(trial) {
   n_sim <- if (trial) 10 else 125
   ar <- expand.grid(kind = c("iid", "robust"), strength = c(2, 1.2, 10), seed = batches,
     stringsAsFactors = FALSE)
-  cis <- expand.grid(kind = c("apart", "overlap"), strength = NA, seed = batches,
-    stringsAsFactors = FALSE)
+  cis <- expand.grid(kind = c("strong", "strong, overlap", "weak", "weak, overlap"), strength = NA,
+    seed = batches, stringsAsFactors = FALSE)
   cells <- rbind(cbind(group = "ar", ar, n_sim = n_sim), cbind(group = "cis", cis, n_sim = n_sim))
   cells[order(cells$seed), ]
 }
