@@ -1,5 +1,6 @@
 #include "ctest.h"
 
+#include "ar_robust.h"
 #include "jive.h"
 #include "kclass.h"
 #include "mr_ld.h"
@@ -83,6 +84,113 @@ static void test_kclass_and_sets(void)
   free(scratch);
 }
 
+/* Means (p) and centred crossproducts (p, p) of the columns. */
+static void take_moments(double *mean, double *gram, const sample *s)
+{
+  const size_t p = L + 3;
+  for (size_t j = 0; j < p; j++) {
+    mean[j] = 0;
+    for (size_t i = 0; i < N; i++) {
+      mean[j] += s->col[j][i] / N;
+    }
+  }
+  for (size_t j = 0; j < p * p; j++) {
+    const double *a = s->col[j % p], *b = s->col[j / p];
+    gram[j] = 0;
+    for (size_t i = 0; i < N; i++) {
+      gram[j] += (a[i] - mean[j % p]) * (b[i] - mean[j / p]);
+    }
+  }
+}
+
+/* Moments alone give what the rows give, Bekker's covariance too; a robust one is refused. */
+static void test_kclass_moments(void)
+{
+  sample s;
+  mrl_lsq_data data = make(&s);
+  double mean[L + 3], gram[(L + 3) * (L + 3)];
+  take_moments(mean, gram, &s);
+  const mrl_moments moments = {mean, gram, N, NULL};
+  mrl_kclass_settings how = {{MRL_VCOV_IID, NULL, 0, MRL_ISA_PORTABLE, NULL}, 0, 1, 1, 1};
+  double coef[2][3], vcov[2][9], residuals[N], between[2][4], within[2][4];
+  void *scratch = malloc(mrl_kclass_scratch(&data, &how, &ctx));
+  const size_t size = mrl_kclass_scratch(&data, &how, &ctx);
+  for (how.bekker = 0; how.bekker < 2; how.bekker++) {
+    mrl_kclass_fit rows = {coef[0], vcov[0], residuals, between[0], within[0], 0, 0, 0, 0, 0, 0};
+    mrl_kclass_fit none = {coef[1], vcov[1], NULL, between[1], within[1], 0, 0, 0, 0, 0, 0};
+    data.col = s.col;
+    how.iv.moments = NULL;
+    CHECK(mrl_kclass_run(&rows, &data, &how, scratch, size, &ctx) == MRL_OK);
+    how.iv.moments = &moments;
+    CHECK(mrl_kclass_run(&none, &data, &how, scratch, size, &ctx) == MRL_BAD_ARGUMENT);
+    data.col = NULL;
+    CHECK(mrl_kclass_run(&none, &data, &how, scratch, size, &ctx) == MRL_OK);
+    for (size_t i = 0; i < 9; i++) {
+      CHECK_NEAR(coef[1][i % 3], coef[0][i % 3], 1e-10);
+      CHECK_NEAR(vcov[1][i], vcov[0][i], 1e-10);
+      CHECK_NEAR(between[1][i % 4], between[0][i % 4], 1e-10);
+      CHECK_NEAR(within[1][i % 4], within[0][i % 4], 1e-10);
+    }
+    CHECK_NEAR(none.sigma2, rows.sigma2, 1e-10);
+  }
+  how.bekker = 0;
+  how.iv.vcov = MRL_VCOV_HC1;
+  mrl_kclass_fit none = {coef[1], vcov[1], NULL, between[1], within[1], 0, 0, 0, 0, 0, 0};
+  CHECK(mrl_kclass_run(&none, &data, &how, scratch, size, &ctx) == MRL_BAD_ARGUMENT);
+  free(scratch);
+}
+
+static double three(double df1, double df2, void *unused)
+{
+  (void)df1;
+  (void)df2;
+  (void)unused;
+  return 3;
+}
+
+/* One instrument and no covariate: F = (n - 2) S / (n - S), S = (sum s)^2 / sum s^2 of the scores;
+ * as many clusters as instruments are refused. */
+static void test_robust_ar(void)
+{
+  sample s;
+  make(&s);
+  const double *col[] = {s.z[0], s.x, s.y};
+  const mrl_lsq_data data = {col, NULL, N, 0, 1, 1, 1};
+  mrl_iv_settings how = {MRL_VCOV_HC1, NULL, 0, MRL_ISA_PORTABLE, NULL};
+  int one[N];
+  for (size_t i = 0; i < N; i++) {
+    one[i] = 1;
+  }
+  const mrl_iv_settings clustered = {MRL_VCOV_CLUSTER, one, 1, MRL_ISA_PORTABLE, NULL};
+  const double beta = 1.5;
+  double value, mean[3] = {0}, sum = 0, square = 0;
+  mrl_ar_fit fit = {.statistic = &value};
+  const size_t size = mrl_ar_scratch(&data, &clustered, &ctx);
+  void *scratch = malloc(size);
+  CHECK(mrl_ar_run(&fit, &data, &how, &beta, 1, three, NULL, scratch, size, &ctx) == MRL_OK);
+  for (size_t j = 0; j < 3; j++) {
+    for (size_t i = 0; i < N; i++) {
+      mean[j] += col[j][i] / N;
+    }
+  }
+  for (size_t i = 0; i < N; i++) {
+    const double score = (s.z[0][i] - mean[0]) * (s.y[i] - mean[2] - beta * (s.x[i] - mean[1]));
+    sum += score;
+    square += score * score;
+  }
+  const double criterion = sum * sum / square;
+  CHECK_NEAR(value, (N - 2) * criterion / (N - criterion), 1e-9 * value);
+  CHECK(fit.df1 == 1 && fit.df2 == N - 2);
+  for (size_t i = 0; i < fit.n_set; i++) {
+    const double limit = fit.high[i];
+    CHECK(mrl_ar_run(&fit, &data, &how, &limit, 1, three, NULL, scratch, size, &ctx) == MRL_OK);
+    CHECK(isinf(limit) || fabs(value - 3) < 1e-6);
+  }
+  CHECK(mrl_ar_run(&fit, &data, &clustered, &beta, 1, three, NULL, scratch, size, &ctx) ==
+        MRL_SINGULAR);
+  free(scratch);
+}
+
 /* One chi-squared with one instrument, and Q_T = 0 gives the law of l of them. */
 static void test_clr_p(void)
 {
@@ -135,6 +243,8 @@ static void test_ld(void)
 int main(void)
 {
   test_kclass_and_sets();
+  test_kclass_moments();
+  test_robust_ar();
   test_clr_p();
   test_jive_leaves_out();
   test_ld();

@@ -84,3 +84,14 @@ test_that("two exposures, each strong alone, weak together: the conditional F te
   expect_lt(weakest, diagnostic_row(fit, "Conditional F (x1)")$statistic)
   expect_output(print(fit), sprintf("conditional F (x2) = %.3g, below 10", weakest), fixed = TRUE)
 })
+
+test_that("the warning names ar_set() where it takes the fit", {
+  set.seed(21)
+  d <- simulate_strength(2)
+  printed <- function(fit) paste(capture.output(print(fit)), collapse = " ")
+  says <- "too narrow; ar_set() gives an interval that holds."
+  expect_match(printed(iv_2sls(y = d$y, x = d$x, z = d$z)), says, fixed = TRUE)
+  both <- printed(iv_2sls(y = d$y, x = cbind(d$x, d$x^2), z = d$z))
+  expect_match(both, "is too narrow.", fixed = TRUE)
+  expect_no_match(both, "ar_set")
+})
