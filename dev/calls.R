@@ -61,6 +61,7 @@ calls <- alist(
   ),
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
+  C_isotonic_fit = calibrate(predicted_law(toy$x, rep(1, 24)), toy$y),
   C_iv_ar = suppressWarnings(ar_set(iv_2sls(y ~ x + w | z + w, toy, vcov = "HC1"))),
   C_iv_context_predict = iv_contextual(y ~ x | z, toy, context = ~w, encoder = "archetypes",
     archetypes = 2, n_folds = 2, control = context_control(2, epochs = 2), n_boot = 10, seed = 1

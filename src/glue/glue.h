@@ -75,6 +75,7 @@ SEXP C_dfiv_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
+SEXP C_isotonic_fit(SEXP y, SEXP weight);
 SEXP C_iv_ar(SEXP data, SEXP beta, SEXP settings);
 SEXP C_iv_context_predict(SEXP context, SEXP params, SEXP statistics, SEXP settings);
 SEXP C_iv_context_slope(SEXP data, SEXP settings);
