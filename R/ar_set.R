@@ -35,7 +35,8 @@
 #'   `mrlearn_error_data` where the data are gone or are others, `mrlearn_error_collinear`.
 #' @references Anderson & Rubin (1949), Ann. Math. Stat. 20:46. Kleibergen (2002), Econometrica
 #'   70:1781. Moreira (2003), Econometrica 71:1027. Andrews, Moreira & Stock (2007), J. Econometrics
-#'   139:116. Stock & Wright (2000), Econometrica 68:1055. Mikusheva (2010), J. Econometrics 157:236.
+#'   139:116. Stock & Wright (2000), Econometrica 68:1055. Mikusheva (2010), J. Econometrics
+#'   157:236.
 #' @examples
 #' sim <- sim_contextual(n = 500, L = 5)
 #' fit <- iv_2sls(Y ~ X | G0 + G1 + G2 + G3 + G4, data = sim)

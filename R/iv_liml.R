@@ -28,9 +28,9 @@
 #' @param vcov The covariance of the estimates: as in [iv_2sls()], or `"bekker"`. `cluster`
 #'   overrides all but the latter, which excludes it.
 #' @param k The k of the class, a number of 0 or more.
-#' @return As [iv_2sls()], with `kappa` (the k that was used) and `kappa_liml`. Errors: `mrlearn_error_collinear` where exposures and outcome
-#'   are collinear, or `k` is so large that the moments are not positive definite; else as
-#'   [iv_2sls()].
+#' @return As [iv_2sls()], with `kappa` (the k that was used) and `kappa_liml`. Errors:
+#'   `mrlearn_error_collinear` where exposures and outcome are collinear, or `k` is so large that
+#'   the moments are not positive definite; else as [iv_2sls()].
 #' @references Anderson & Rubin (1949), Ann. Math. Stat. 20:46. Fuller (1977), Econometrica 45:939.
 #'   Bekker (1994), Econometrica 62:657. Hansen, Hausman & Newey (2008), J. Bus. Econ. Stat. 26:398.
 #' @seealso [iv_jive()], [ar_set()].
