@@ -48,7 +48,8 @@
 #' and refines the coefficients once with the residuals.
 #'
 #' @param formula A two- or three-part formula, see below. For `iv_ols()` one part will do. For
-#'   `iv_2sls()` also statistics of shards, made by [iv_crossprod()].
+#'   `iv_2sls()`, `iv_liml()` and `iv_kclass()` also statistics of shards, made by
+#'   [iv_crossprod()].
 #' @param data A data.frame (or list, or environment) with the variables of `formula`.
 #' @param subset,weights As in [stats::lm()]; weights say how much a row counts.
 #' @param na.action `na.omit` (the default of R), `na.exclude` (residuals are padded) or `na.fail`.
@@ -65,9 +66,9 @@
 #' @param n_threads Number of threads; results do not depend on it.
 #' @return A list of class `c("iv_2sls", "iv_fit")` with `coefficients`, `vcov`, `residuals`,
 #'   `fitted.values`, `diagnostics`, `first_stage` (data.frame `exposure, term, estimate,
-#'   std.error`),
-#'   `partial_r2`, `dropped` (what was left out), `imputed` and what describes the call. Read it
-#'   with `tidy()`, `glance()`, `augment()`, [diagnostics()], [effect_curve()].
+#'   std.error`), `partial_r2`, `reduced` (the moments that [ar_set()] reads), `dropped` (what was
+#'   left out), `imputed` and what describes the call. Read it with `tidy()`, `glance()`,
+#'   `augment()`, [diagnostics()], [effect_curve()].
 #' @references Wooldridge (2010), Econometric Analysis of Cross Section and Panel Data, ch. 5;
 #'   the diagnostics' sources stand in [diagnostics()].
 #' @seealso [iv_lasso()] for many instruments; [ar_set()] for confidence sets that hold with weak
