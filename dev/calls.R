@@ -130,6 +130,8 @@ calls <- alist(
   C_seq_mutate = mutagenize(toy_network, c("ACGTAC", "NNACGT"), reverse_complement = TRUE),
   C_seq_predict = predict(toy_network, c("ACGTAC", "NNACGT")),
   C_seq_shape = seq_model(list(seq_layer("conv", units = 2, taps = 3)), 4),
+  C_seq_train = fit(toy_network, c("ACGTAC", "NNACGT", "TTACGA", "CCACGT"), c(1, 2, 2, 3),
+    control = seq_control(epochs = 2), seed = 1),
   C_sim_burgess = sim_burgess2014(n = 12, type = "logistic", seed = 1),
   C_sim_contextual = sim_contextual(n = 12, L = 3, seed = 1),
   C_sim_demand = sim_demand(n = 12, seed = 1),

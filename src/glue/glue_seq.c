@@ -1,5 +1,5 @@
 /* Sequences as codes; networks on them: shapes, predictions, mutagenesis. */
-#include "glue.h"
+#include "glue_seq.h"
 
 #include "../core/ism.h"
 
@@ -51,8 +51,7 @@ static mrl_seq_layer *read_layers(SEXP settings, size_t *n)
   return layers;
 }
 
-/* The net in scratch memory; *bad is the layer that does not fit. */
-static mrl_status read_net(mrl_seqnet *net, size_t *bad, SEXP settings)
+mrl_status glue_seq_net(mrl_seqnet *net, size_t *bad, SEXP settings)
 {
   size_t n_layers;
   const mrl_seq_layer *layers = read_layers(settings, &n_layers);
@@ -94,8 +93,7 @@ static mrl_status read_plan(mrl_seq_plan *plan, const mrl_seqnet *net, SEXP para
   return MRL_OK;
 }
 
-/* Codes (length, n) of which each is at most n_letters. */
-static const uint8_t *read_codes(SEXP codes, const mrl_seqnet *net, size_t *n)
+const uint8_t *glue_seq_codes(SEXP codes, const mrl_seqnet *net, size_t *n)
 {
   if (TYPEOF(codes) != RAWSXP || (size_t)XLENGTH(codes) % net->node->length != 0) {
     Rf_error("internal error: `codes` are no raw vector of whole sequences");
@@ -115,7 +113,7 @@ SEXP C_seq_shape(SEXP settings)
   static const char *const names[] = {"bad", "n_load", "n_outputs", "length", "width", "weights"};
   mrl_seqnet net;
   size_t bad = 0;
-  const mrl_status status = read_net(&net, &bad, settings);
+  const mrl_status status = glue_seq_net(&net, &bad, settings);
   const R_xlen_t n = status == MRL_OK ? (R_xlen_t)net.n_nodes : 0;
   SEXP out = PROTECT(glue_list(names, 6));
   *glue_list_dbl(out, 0, 1) = (double)bad;
@@ -166,12 +164,12 @@ SEXP C_seq_predict(SEXP codes, SEXP params, SEXP settings)
   mrl_seqnet net;
   mrl_seq_plan plan;
   size_t bad, n;
-  mrl_status status = read_net(&net, &bad, settings);
+  mrl_status status = glue_seq_net(&net, &bad, settings);
   if (status != MRL_OK) {
     return glue_result(status, R_NilValue);
   }
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
-  const uint8_t *code = read_codes(codes, &net, &n);
+  const uint8_t *code = glue_seq_codes(codes, &net, &n);
   SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)(n * net.n_outputs)));
   status = read_plan(&plan, &net, params, settings);
   if (status == MRL_OK) {
@@ -214,12 +212,12 @@ SEXP C_seq_mutate(SEXP codes, SEXP params, SEXP variants, SEXP settings)
   mrl_seqnet net;
   mrl_seq_plan plan;
   size_t bad, n_sequences, n;
-  mrl_status status = read_net(&net, &bad, settings);
+  mrl_status status = glue_seq_net(&net, &bad, settings);
   if (status != MRL_OK) {
     return glue_result(status, R_NilValue);
   }
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
-  const uint8_t *code = read_codes(codes, &net, &n_sequences);
+  const uint8_t *code = glue_seq_codes(codes, &net, &n_sequences);
   const mrl_variant *variant = read_variants(variants, &n);
   check_variants(variant, n, n_sequences);
   SEXP out = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)(n * net.n_outputs)));
