@@ -1,6 +1,6 @@
 # Coverage of weak-instrument inference: Rscript bench/weak.R [--trial] [--minutes=20] [--fresh]
 # [--only=ar,cis]. Batches of simulations, one row each, in bench/weak.csv; bench/weak.md says what
-# they come to. A killed run goes on where it was. Some 15 minutes on one thread.
+# they come to. A killed run goes on where it was. Some 10 minutes on one thread.
 #
 # ar: individual-level data, effect 0.3, 10 instruments, 500 rows, errors of correlation 0.8,
 # coefficients such that the expected first-stage F is 2 (and 1.2, 10). Robust AR: the error's
