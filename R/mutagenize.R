@@ -13,15 +13,21 @@
 #' @param sequences As in [predict.seq_model()].
 #' @param positions Positions that are mutated, from 1; `NULL`: all.
 #' @param variants Instead of all substitutions: a data.frame with `sequence` (name or number),
-#'   `position` (from 1), `alt` (a letter) and, if it is to be checked, `ref`.
+#'   `position` (from 1), `alt` (a letter) and, if it is to be checked, `ref`; or the path of a VCF
+#'   file as [read_vcf()] reads it, whose chromosomes are the names of the sequences.
 #' @param reverse_complement Average the effects of both strands? As in [predict.seq_model()].
 #' @param n_threads Number of threads; results do not depend on it.
-#' @param ... Not used.
+#' @param dir For long runs: a directory to which effects are written, chunk by chunk, and
+#'   read with [read_effects()]. A chunk appears whole or not at all, and the same call after an
+#'   interruption, or a kill, goes on with those that are missing.
+#' @param per_chunk Number of sequences in a chunk; `NULL`: about 16,000 letters.
+#' @param ... For the methods.
 #' @return A data.frame `sequence, position, ref, alt, output, effect`, one row for each variant and
 #'   output, outputs of a variant behind each other; effect = prediction of the mutant less that of
 #'   the sequence. An unknown reference letter has `ref` N (X in proteins) and all letters as `alt`.
-#'   Raises `mrlearn_error_argument` or `mrlearn_error_data` for variants that do not fit the
-#'   sequences.
+#'   With `dir`, its path, invisibly. Raises `mrlearn_error_argument` or `mrlearn_error_data` for
+#'   variants that do not fit the sequences, `mrlearn_error_checkpoint` for a directory of something
+#'   else.
 #' @references Nair et al. (2022), Bioinformatics 38:2397; Schreiber et al. (2022), Bioinformatics
 #'   38:3557: fast mutagenesis by what a mutation reaches.
 #' @examples
@@ -30,8 +36,14 @@
 #' )
 #' mutagenize(model, c(s = "GACG"), positions = 2)
 #' @export
-mutagenize <- function(model, sequences, ...) {
-  UseMethod("mutagenize")
+mutagenize <- function(model, sequences, ..., dir = NULL, per_chunk = NULL) {
+  if (missing(dir) && missing(per_chunk)) {
+    UseMethod("mutagenize")
+  } else if (is.null(dir)) {
+    mutagenize(model, sequences, ...)
+  } else {
+    mutagenize_to_dir(model, sequences, dir, per_chunk, ...)
+  }
 }
 
 #' @rdname mutagenize
@@ -41,14 +53,7 @@ mutagenize.seq_model <- function(model, sequences, positions = NULL, variants = 
   check_no_dots(...)
   check_has_parameters(model)
   input <- seq_codes(sequences, model)
-  if (!is.null(variants) && !is.null(positions)) {
-    stop_mrl("argument", "Give `positions` or `variants`, not both.")
-  }
-  changes <- if (is.null(variants)) {
-    all_variants(input$codes, check_positions(positions, model$length), model)
-  } else {
-    given_variants(variants, input, model)
-  }
+  changes <- chosen_variants(positions, variants, input, model)
   effect <- mutate_codes(model, input$codes, changes, n_threads)
   if (check_flag(reverse_complement)) {
     other <- list(
@@ -86,12 +91,31 @@ all_variants <- function(codes, positions, model) {
   lapply(out, `[`, keep)
 }
 
-given_variants <- function(variants, input, model) {
+chosen_variants <- function(positions, variants, input, model) {
+  if (is.null(variants)) {
+    return(all_variants(input$codes, check_positions(positions, model$length), model))
+  }
+  if (!is.null(positions)) {
+    stop_mrl("argument", "Give `positions` or `variants`, not both.")
+  }
+  given_variants(variants, input, model)
+}
+
+# The data.frame, or that of the VCF file that is named.
+check_variants <- function(variants) {
+  if (is.character(variants) && length(variants) == 1L) {
+    variants <- read_vcf(variants)
+  }
   if (!is.data.frame(variants) || !nrow(variants) ||
     !all(c("sequence", "position", "alt") %in% names(variants))) {
     stop_argument("variants", "must be a data.frame with `sequence`, `position` and `alt`",
       describe(variants))
   }
+  variants
+}
+
+given_variants <- function(variants, input, model) {
+  variants <- check_variants(variants)
   sequence <- variant_sequence(variants$sequence, input$ids)
   position <- variants$position
   if (!is.numeric(position) || anyNA(position) ||
