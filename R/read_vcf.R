@@ -8,8 +8,8 @@
 #'
 #' @param file Path of a VCF file, which may be compressed as [gzfile()] reads it.
 #' @param windows Where the sequences lie: a data.frame with `sequence` (name), `chromosome`,
-#'   `start` (position of the first letter, from 1) and `end` (of the last). Variants are then placed
-#'   in every sequence that holds them, and those that are in none are left out. `NULL`: the
+#'   `start` (position of the first letter, from 1) and `end` (of the last). Variants are placed in
+#'   every sequence that holds them, and those that are in none are left out. `NULL`: the
 #'   chromosome is the name of the sequence, which begins at 1.
 #' @return A data.frame `sequence, position, ref, alt, id`, `position` from the sequence's first
 #'   letter. Raises `mrlearn_error_data` for a file that is empty or no VCF file, or has no
@@ -28,8 +28,8 @@ read_vcf <- function(file, windows = NULL) {
   lines <- readLines(connection, warn = FALSE)
   lines <- lines[!startsWith(lines, "##") & nzchar(lines)]
   if (!length(lines) || !startsWith(lines[1], "#CHROM\tPOS\tID\tREF\tALT")) {
-    stop_mrl("data", "`file` is no VCF file: it has no line that begins with #CHROM, POS, ID, REF, ",
-      "ALT.")
+    stop_mrl("data", "`file` is no VCF file: it has no line that begins with #CHROM, POS, ID, ",
+      "REF, ALT.")
   }
   fields <- strsplit(lines[-1], "\t", fixed = TRUE)
   short <- which(lengths(fields) < 5L)
@@ -45,8 +45,8 @@ check_windows <- function(windows) {
   if (!is.null(windows) && (!is.data.frame(windows) || !nrow(windows) ||
     !all(need %in% names(windows)) || !is.numeric(windows$start) || !is.numeric(windows$end) ||
     anyNA(windows[need]) || any(windows$end < windows$start))) {
-    stop_argument("windows", "must be a data.frame with `sequence`, `chromosome`, `start` and `end`",
-      describe(windows))
+    stop_argument("windows",
+      "must be a data.frame with `sequence`, `chromosome`, `start` and `end`", describe(windows))
   }
   windows
 }

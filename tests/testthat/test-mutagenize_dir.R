@@ -64,8 +64,9 @@ test_that("a killed run goes on without computing again what is there", {
 test_that("a directory of another run is refused", {
   dir <- withr::local_tempfile()
   mutagenize(gc_model(), text, dir = dir, per_chunk = 3)
-  refused <- function(...) expect_error(mutagenize(..., dir = dir), class =
-    "mrlearn_error_checkpoint")
+  refused <- function(...) {
+    expect_error(mutagenize(..., dir = dir), class = "mrlearn_error_checkpoint")
+  }
   refused(gc_model(), text, per_chunk = 2)
   refused(gc_model(), rev(text), per_chunk = 3)
   refused(gc_model(), text, positions = 1, per_chunk = 3)

@@ -49,8 +49,9 @@ test_that("a function with replicates is calibrated, and needs replicates for it
   draw <- function() paste(sample(c("A", "C", "G", "T"), 8, TRUE), collapse = "")
   sequences <- unique(replicate(300, draw()))
   gc <- function(s) nchar(gsub("[AT]", "", s))
-  f <- function(s) array(outer(gc(s), c(0.9, 1, 1.1)) + rep(1:3, each = length(s)), c(length(s), 1,
-    3))
+  f <- function(s) {
+    array(outer(gc(s), c(0.9, 1, 1.1)) + rep(1:3, each = length(s)), c(length(s), 1, 3))
+  }
   fit <- calibrate(seq_predictor(f), sequences, gc(sequences) + 2 + stats::rnorm(length(sequences)))
   law <- sequence_law(seq_predictor(f), sequences[1:5])
   expect_equal(unname(law$mean[, 1]), gc(sequences[1:5]) + 2)
