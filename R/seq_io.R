@@ -18,11 +18,20 @@
 #'   is contiguous. A weight whose axes come in another order names them in `axes`.
 #'
 #' @section From PyTorch:
-#' `Conv1d.weight` is (out, in, width): write it as it is, with `"axes": ["out", "in", "taps"]`.
-#' `Linear.weight` behind a flattened (channels, positions) tensor is (out, channels * positions):
-#' `"axes": ["out", "channels", "positions"]` with the shape written out; `"positions"` is 1 behind
-#' global pooling or another `Linear`. `tensor.detach().float().numpy().tofile(file)` appends one
-#' tensor to an open binary file.
+#' The package brings a Python file that writes the two files, in the directory
+#' `system.file("python", package = "mrlearn")`. A `torch.nn.Sequential` on (batch, letters,
+#' positions) goes as it is:
+#' ```
+#' import sys; sys.path.insert(0, "<that directory>")
+#' from mrlearn_export import export_sequential
+#' export_sequential(model, "path/model", length=200)
+#' ```
+#' Other networks are put together layer by layer by its class `Export` (its head shows how). By
+#' hand: `Conv1d.weight` is (out, in, width): write it as it is, with `"axes": ["out", "in",
+#' "taps"]`. `Linear.weight` behind a flattened (channels, positions) tensor is (out, channels *
+#' positions): `"axes": ["out", "channels", "positions"]` with the shape written out and no
+#' `flatten` layer; `"positions"` is 1 behind global pooling or another `Linear`.
+#' `tensor.detach().float().numpy().tofile(file)` appends one tensor to an open binary file.
 #'
 #' @param path Path without the ending; `read_seq_model()` accepts that of the JSON file too.
 #' @param model A [seq_model()] with parameters.
