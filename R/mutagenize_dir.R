@@ -69,14 +69,11 @@ chunk_file <- function(dir, k) {
 # What makes a run: the model, the sequences, what is mutated. Of a function, its text alone.
 effects_key <- function(model, sequences, how) {
   how$n_threads <- NULL
-  model <- if (inherits(model, "seq_predictor")) {
-    c(deparse(model$f), unlist(model[c("alphabet", "output_names")]))
-  } else {
-    rapply(unclass(model), as.vector, how = "unlist")
-  }
   text_key <- function(x) fingerprint(vapply(x, function(s) fingerprint(utf8ToInt(s))[3], 0))
+  part <- function(f, ...) rapply(unclass(model), f, classes = c(...), how = "unlist")
   list(
-    model = if (is.character(model)) text_key(model) else fingerprint(model),
+    numbers = fingerprint(part(as.double, "numeric", "integer", "logical")),
+    words = text_key(c(part(as.vector, "character"), if (is.function(model$f)) deparse(model$f))),
     sequences = if (is.array(sequences)) fingerprint(sequences) else text_key(sequences),
     names = text_key(names(sequences)), how = how, isa = isa_used()
   )
@@ -152,6 +149,9 @@ read_effects <- function(dir, chunks = NULL) {
       "mutagenize() goes on with it.")
   }
   out <- do.call(rbind, lapply(files, readRDS))
+  if (!is.null(out$members)) {
+    dimnames(out$members) <- NULL # rbind() makes empty ones
+  }
   attr(out, "n_chunks") <- saved$n_chunks
   out
 }

@@ -92,6 +92,26 @@ test_that("replicates stand for quantiles, and many of them for the distribution
     replicates[1:9, ]))
 })
 
+test_that("an ensemble's law is that of its members' mean and standard deviation", {
+  member <- function(slope) {
+    seq_model(list(seq_layer("dense", units = 1, name = "u")), 4, parameters = slope * (1:17))
+  }
+  ensemble <- function(...) {
+    structure(list(members = lapply(c(...), member)), class = "seq_ensemble")
+  }
+  set.seed(6)
+  sequences <- replicate(60, paste(sample(c("A", "C", "G", "T"), 4, TRUE), collapse = ""))
+  mean <- predict(member(1), sequences)$u
+  y <- mean + stats::rnorm(60)
+  fit <- calibrate(ensemble(0.9, 1, 1.1), sequences, y)
+  expect_identical(fit$outputs, "u")
+  expect_equal(fit$maps$u$score, sort((y - mean) / (0.1 * mean)), tolerance = 1e-4) # in float
+  expect_error(calibrate(ensemble(1), sequences, y), "ensemble of one",
+    class = "mrlearn_error_data")
+  expect_error(calibrate(ensemble(1, 1), sequences, y), "no variation",
+    class = "mrlearn_error_data")
+})
+
 test_that("several outputs have maps of their own", {
   one <- simulate(100, 5)
   two <- simulate(100, 6)

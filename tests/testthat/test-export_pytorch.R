@@ -1,7 +1,8 @@
 # The exporter of inst/python in a Python that has torch, where there is one.
 python_with_torch <- function() {
-  places <- unique(c(Sys.getenv("PYTHON"), Sys.which("python3"), "/usr/bin/python3"))
-  for (python in places[nzchar(places)]) {
+  on_path <- file.path(strsplit(Sys.getenv("PATH"), .Platform$path.sep)[[1]], "python3")
+  places <- c(Sys.getenv("PYTHON"), on_path)
+  for (python in places[file.exists(places)]) {
     if (suppressWarnings(system2(python, c("-c", shQuote("import torch")), stdout = FALSE,
       stderr = FALSE)) == 0L) {
       return(python)

@@ -38,6 +38,20 @@ test_that("a network's effects go to disk, in default chunks", {
     ignore_attr = "n_chunks")
 })
 
+test_that("an ensemble's effects go to disk with its members", {
+  one <- function(slope) {
+    seq_model(list(seq_layer("dense", units = 1)), 5, parameters = slope * (1:21))
+  }
+  ensemble <- structure(list(members = list(one(1), one(2)), bootstrap = FALSE, seed = 1),
+    class = "seq_ensemble")
+  dir <- withr::local_tempfile()
+  mutagenize(ensemble, text, dir = dir, per_chunk = 3)
+  expect_equal(read_effects(dir), mutagenize(ensemble, text), ignore_attr = "n_chunks")
+  ensemble$members[[2]] <- one(3)
+  expect_error(mutagenize(ensemble, text, dir = dir, per_chunk = 3),
+    class = "mrlearn_error_checkpoint")
+})
+
 # The run kills itself in its third chunk, in a process of its own.
 test_that("a killed run goes on without computing again what is there", {
   skip_on_os("windows")
