@@ -19,7 +19,8 @@
 #' @param n_threads Number of threads; results do not depend on it.
 #' @param dir For long runs: a directory to which effects are written, chunk by chunk, and
 #'   read with [read_effects()]. A chunk appears whole or not at all, and the same call after an
-#'   interruption, or a kill, goes on with those that are missing.
+#'   interruption, or a kill, goes on with those that are missing. Another model, other sequences
+#'   or settings are refused; of a [seq_predictor()] only the function's text is compared.
 #' @param per_chunk Number of sequences in a chunk; `NULL`: about 16,000 letters.
 #' @param ... For the methods.
 #' @return A data.frame `sequence, position, ref, alt, output, effect`, one row for each variant and

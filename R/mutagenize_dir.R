@@ -88,13 +88,14 @@ open_effects <- function(dir, key, n_chunks) {
     if (!is.list(saved) || !identical(saved$format, effects_format)) {
       stop_mrl("checkpoint", "`dir` = \"", dir, "\" holds something else: give another name.")
     }
-    if (!identical(saved$key, key)) {
+    if (identical(saved$key, key)) {
+      return(invisible())
+    }
+    if (length(list.files(dir, "^effects-"))) { # else it failed before its first chunk
       stop_mrl("checkpoint", "`dir` = \"", dir, "\" is of a run with another model, other ",
         "sequences or settings: remove it or give another name.")
     }
-    return(invisible())
-  }
-  if (length(list.files(dir))) {
+  } else if (length(list.files(dir))) {
     stop_mrl("checkpoint", "`dir` = \"", dir, "\" is not empty and holds no effects.")
   }
   made <- dir.exists(dir) || dir.create(dir, showWarnings = FALSE)

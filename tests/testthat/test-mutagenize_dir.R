@@ -88,6 +88,9 @@ test_that("a directory of another run is refused", {
   saveRDS(1, file.path(dir, "run.rds"))
   refused(gc_model(), text, per_chunk = 3)
   expect_error(read_effects(dir), class = "mrlearn_error_checkpoint")
+  failed <- withr::local_tempfile()
+  expect_error(mutagenize(gc_model(), c("ACGT", "ACG"), dir = failed), class = "mrlearn_error_data")
+  expect_identical(mutagenize(gc_model(), text, dir = failed), failed) # nothing was there yet
   other <- withr::local_tempdir()
   file.create(file.path(other, "mine"))
   expect_error(mutagenize(gc_model(), text, dir = other), class = "mrlearn_error_checkpoint")
