@@ -177,7 +177,7 @@ cf_design <- function(fit, basis, constant = 1, w = NULL) {
 
 #' @rdname control_function_effects
 #' @export
-effect_curve.iv_control_function <- function(fit, x = NULL, reference = NULL,
+effect_curve.iv_control_function <- function(fit, x = NULL, reference = NULL, # nolint
                                              measure = c("difference", "ratio", "odds_ratio"),
                                              exposure = NULL, conf_level = 0.95, ...) {
   check_no_dots(...)
@@ -249,7 +249,8 @@ cate.iv_control_function <- function(fit, from, to, newdata = NULL, exposure = N
 
 #' @rdname control_function_effects
 #' @export
-average_derivative.iv_control_function <- function(fit, exposure = NULL, conf_level = 0.95, ...) {
+average_derivative.iv_control_function <- function(fit, exposure = NULL, # nolint
+                                                   conf_level = 0.95, ...) {
   check_no_dots(...)
   check_cf_exposure(fit, exposure)
   at <- fit$exposure_values

@@ -1,5 +1,6 @@
-# The engine of iv_quantile(), iv_deep() and iv_dfiv(): a first stage that gives each row a distribution of its
-# exposure, an outcome network averaged over it; arguments -> core -> fitted object.
+# The engine of iv_quantile(), iv_deep() and iv_dfiv(): a first stage that gives each row a
+# distribution of its exposure, an outcome network averaged over it; arguments -> core -> fitted
+# object.
 
 neural_first_stages <- c("quantile", "gaussian", "mixture", "ridge", "features")
 

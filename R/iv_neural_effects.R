@@ -60,9 +60,9 @@ warn_outside <- function(fit, x) {
 #' Effects by a neural instrumental-variable fit
 #'
 #' Curves, contrasts and slopes of an [iv_quantile()], [iv_deep()] or [iv_dfiv()] fit, as
-#' [effect_curve()] describes them, with intervals from its bootstrap replicates (`n_boot`; without them intervals
-#' are NA). The intervals account for the sampling of the rows in both stages, and not for the bias
-#' of a network that is too smooth or has not seen the exposure.
+#' [effect_curve()] describes them, with intervals from its bootstrap replicates (`n_boot`; without
+#' them intervals are NA). The intervals account for the sampling of the rows in both stages, and
+#' not for the bias of a network that is too smooth or has not seen the exposure.
 #'
 #' The estimate averages over all people. Its replicates average over at most 2000 of them (a
 #' systematic sample, and fewer for more than 100 levels, down to 200), each replicate's difference

@@ -30,7 +30,8 @@ report_table <- function(x, ...) {
 
 #' @export
 report_table.default <- function(x, ...) {
-  stop_argument("x", "must be a result of mr_estimate(), of mv_estimate() or a fit of an iv_*() function",
+  stop_argument("x",
+    "must be a result of mr_estimate(), of mv_estimate() or a fit of an iv_*() function",
     describe(x))
 }
 

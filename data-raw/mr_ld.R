@@ -1,6 +1,6 @@
 # Outputs of MendelianRandomization with correlated variants, recorded for the tests. Run at the
-# root of the package; MendelianRandomization (CRAN) is looked for in R_LIBS. "own" is its example of
-# correlated variants, calcium on fasting glucose; "made" is made by formula.
+# root of the package; MendelianRandomization (CRAN) is looked for in R_LIBS. "own" is its example
+# of correlated variants, calcium on fasting glucose; "made" is made by formula.
 
 stopifnot(requireNamespace("MendelianRandomization"), file.exists("DESCRIPTION"))
 library(MendelianRandomization)
