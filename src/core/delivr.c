@@ -39,7 +39,7 @@ static double weight_of(const mrl_delivr_data *data, size_t i)
 static mrl_task task_of(const delivr_slot *slot)
 {
   const mrl_task task = {.train = slot->row,
-                         .valid = slot->row + slot->n_train,
+                         .valid = slot->row ? slot->row + slot->n_train : NULL,
                          .n_train = slot->n_train,
                          .n_valid = slot->n_valid,
                          .group = 1,
