@@ -58,7 +58,8 @@
 #' @seealso [mr_estimate()] for independent variants; [ld_matrix()].
 #' @examples
 #' ld <- 0.8^abs(outer(1:5, 1:5, "-"))
-#' dat <- mr_data(c(0.1, 0.09, 0.12, 0.05, 0.02), 0.01, c(0.05, 0.05, 0.05, 0.03, 0.02), 0.02)
+#' dat <- mr_data(c(0.1, 0.09, 0.12, 0.05, 0.02), rep(0.01, 5), c(0.05, 0.05, 0.05, 0.03, 0.02),
+#'   rep(0.02, 5))
 #' mr_correlated(dat, ld)
 #' @export
 mr_correlated <- function(dat, ld,

@@ -70,7 +70,8 @@ seq_control <- function(epochs = 100, batch_size = NULL, learning_rate = 1e-3,
 #' @return The model with `parameters`, of class `c("seq_fit", "seq_model")`:
 #'   [predict()][predict.seq_model()], [mutagenize()] and [training_history()] (losses of the scaled
 #'   labels) work on it; `training` says how it was trained (`loss`, `scale`, `train` and `valid`
-#'   (numbers of sequences), `best_epoch`, `stop`, `seed`, `isa`). Raises `mrlearn_error_argument` or
+#'   (numbers of sequences), `best_epoch`, `stop`, `seed`, `isa`). Raises `mrlearn_error_argument`
+#'   or
 #'   `mrlearn_error_data` for labels that do not fit the outputs or the loss, or an output without
 #'   variation; warns by `mrlearn_warning_diverged` where the loss became infinite, and by
 #'   `mrlearn_warning_not_trained` where no epoch improved on the start.
