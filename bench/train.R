@@ -158,7 +158,7 @@ describe <- function(epochs, rounds) {
 write_report <- function(rows, epochs, rounds, ways) {
   wanted <- ifelse(rows$batch == 256L, ">= 4", ">= 2")
   table <- sprintf(
-    "| %s | %d | %d | %.1f | %.1f | %s | **%.1f** | %s | %.1f | %.4f | %.4f | %.1f %% |",
+    "| %s | %d | %d | %.1f | %.1f | %s | **%.2f** | %s | %.1f | %.4f | %.4f | %.1f %% |",
     rows$activation, rows$batch, rows$threads, rows$ours, rows$best, rows$way,
     rows$best / rows$ours, wanted, rows$first / rows$ours, rows$loss, rows$peer_loss,
     100 * abs(rows$loss / rows$peer_loss - 1)

@@ -9,7 +9,6 @@
 #define mrl_scale_of mrl_scale_of_double
 #define mrl_scale_column mrl_scale_column_double
 #define mrl_keep_tile mrl_keep_tile_double
-#define mrl_logistic mrl_logistic_double
 #define mrl_dfiv_nets_carve mrl_dfiv_nets_carve_double
 #define mrl_dfiv_term mrl_dfiv_term_double
 #define mrl_dfiv_model_carve mrl_dfiv_model_carve_double

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cf.h"
+#include "prob.h"
 #include "rng.h"
 
 enum { N = 300, N_Z = 2, BOOT = 7, POINTS = 9, MOST = 16 };
@@ -32,7 +33,7 @@ static void fixture_open(fixture *f, int binomial)
     f->z[1][i] = mrl_rng_genotype(&rng, 0.4);
     f->x[i] = f->z[0][i] - 0.7 * f->z[1][i] + 0.3 * f->w[i] + u;
     const double at = 0.5 * f->x[i] + u;
-    f->y[i] = binomial ? mrl_rng_uniform(&rng) < mrl_expit(at) : at + mrl_rng_normal(&rng);
+    f->y[i] = binomial ? mrl_rng_uniform(&rng) < mrl_logistic(at) : at + mrl_rng_normal(&rng);
     f->weights[i] = 0.5 + mrl_rng_uniform(&rng);
     f->cluster[i] = 1 + (int)(i % 50);
   }

@@ -17,7 +17,6 @@
 #define mrl_scale_of mrl_scale_of_double
 #define mrl_scale_column mrl_scale_column_double
 #define mrl_keep_tile mrl_keep_tile_double
-#define mrl_logistic mrl_logistic_double
 #define mrl_mlp_features mrl_mlp_features_double
 #define mrl_basis_of mrl_basis_of_double
 #define mrl_basis_polynomial mrl_basis_polynomial_double

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "logit.h"
+#include "prob.h"
 #include "rng.h"
 
 typedef struct {
@@ -22,7 +23,7 @@ static void fixture_open(fixture *f, size_t n, size_t p)
     f->x[1][i] = mrl_rng_normal(&rng);
     f->weights[i] = mrl_rng_uniform(&rng);
     f->offset[i] = mrl_rng_normal(&rng);
-    f->y[i] = mrl_rng_uniform(&rng) < mrl_expit(f->x[0][i] - 100 - 0.5 * f->x[1][i]);
+    f->y[i] = mrl_rng_uniform(&rng) < mrl_logistic(f->x[0][i] - 100 - 0.5 * f->x[1][i]);
   }
   f->col[0] = f->x[0];
   f->col[1] = f->x[1];
@@ -72,7 +73,7 @@ static void test_score(void)
   double score[3] = {0};
   for (size_t i = 0; i < 400; i++) {
     const double eta = f.coef[0] + f.coef[1] * f.x[0][i] + f.coef[2] * f.x[1][i] + f.offset[i];
-    const double left = f.weights[i] * (f.y[i] - mrl_expit(eta));
+    const double left = f.weights[i] * (f.y[i] - mrl_logistic(eta));
     score[0] += left;
     score[1] += left * (f.x[0][i] - 100);
     score[2] += left * f.x[1][i];

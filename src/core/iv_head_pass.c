@@ -1,5 +1,6 @@
 /* Passes over the rows of an outcome model. */
 #include "iv_head.h"
+#include "prob.h"
 
 #include <math.h>
 

@@ -369,23 +369,10 @@ static mrl_status bekker_covariance(mrl_kclass_work *work, double sigma2)
 static void write_fit(mrl_kclass_fit *fit, mrl_kclass_work *work, int intercept)
 {
   const mrl_lsq *lsq = &work->lsq;
-  const size_t kw = lsq->kw, kx = lsq->kx, k = kw + kx, k_out = lsq->k_full + kx, y = lsq->p - 1;
+  const size_t k = lsq->kw + lsq->kx, y = lsq->p - 1;
   mrl_unscale(work->step, work->vcov, work->theta, k, intercept, work->shift, work->scale,
               lsq->shift[y], lsq->scale[y]);
-  for (size_t i = 0; i < k_out * k_out; i++) {
-    fit->vcov[i] = NAN;
-  }
-  for (size_t i = 0; i < k_out; i++) {
-    fit->coef[i] = NAN;
-  }
-  for (size_t j = 0; j < k; j++) {
-    const size_t to = j < kw ? lsq->keep[j] : lsq->k_full + (j - kw);
-    fit->coef[to] = work->step[j];
-    for (size_t i = 0; i < k; i++) {
-      const size_t to_i = i < kw ? lsq->keep[i] : lsq->k_full + (i - kw);
-      fit->vcov[to_i + to * k_out] = work->vcov[i + j * k];
-    }
-  }
+  mrl_place_fit(fit->coef, fit->vcov, work->step, work->vcov, lsq);
   for (size_t i = 0; fit->residuals && i < lsq->n; i++) {
     fit->residuals[i] = work->u[i] / lsq->scale[y];
   }

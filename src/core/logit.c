@@ -1,6 +1,7 @@
 #include "logit.h"
 
 #include "blas.h"
+#include "prob.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,15 +33,6 @@ void mrl_logit_carve(mrl_logit_work *work, const mrl_logit_data *data, const mrl
   work->gradient = MRL_TAKE(arena, double, k);
   work->info = MRL_TAKE(arena, double, k *k);
   work->gram = mrl_take(arena, mrl_gram_scratch(k, ctx), 1);
-}
-
-double mrl_expit(double eta)
-{
-  if (eta >= 0) {
-    return 1 / (1 + exp(-eta));
-  }
-  const double odds = exp(eta);
-  return odds / (1 + odds);
 }
 
 /* log(1 + exp(eta)) without overflow. */
@@ -127,7 +119,7 @@ static double evaluate(mrl_logit_work *work, const mrl_logit_data *data, const m
       loss += y * log(y) + (1 - y) * log(1 - y);
     }
     deviance += 2 * weight_of(data, i) * loss;
-    work->mu[i] = mrl_expit(eta);
+    work->mu[i] = mrl_logistic(eta);
   }
   mrl_poll(ctx);
   return deviance;

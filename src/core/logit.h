@@ -51,7 +51,4 @@ void mrl_logit_carve(mrl_logit_work *work, const mrl_logit_data *data, const mrl
 mrl_status mrl_logit_run(mrl_logit_fit *fit, const mrl_logit_data *data, mrl_logit_work *work,
                          mrl_isa isa, const mrl_ctx *ctx);
 
-/* 1 / (1 + exp(-eta)), without overflow. */
-double mrl_expit(double eta);
-
 #endif

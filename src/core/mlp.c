@@ -105,9 +105,3 @@ mrl_status mrl_keep_tile(double *value, mrl_real *d_output, const mrl_real *outp
   }
   return MRL_OK;
 }
-
-double mrl_logistic(double x)
-{
-  const double e = exp(-fabs(x));
-  return x >= 0 ? 1 / (1 + e) : e / (1 + e);
-}

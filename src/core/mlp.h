@@ -55,7 +55,4 @@ typedef struct {
 mrl_status mrl_keep_tile(double *value, mrl_real *d_output, const mrl_real *output,
                          const mrl_tile *tile, const void *data);
 
-/* 1 / (1 + exp(-x)), without overflow. */
-double mrl_logistic(double x);
-
 #endif

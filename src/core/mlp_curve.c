@@ -1,4 +1,5 @@
 #include "mlp_curve.h"
+#include "prob.h"
 
 enum { PIECE = 4096 }; /* people at a time */
 

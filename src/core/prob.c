@@ -200,3 +200,9 @@ double mrl_sign_p(size_t k, size_t n)
   }
   return tail / total;
 }
+
+double mrl_logistic(double x)
+{
+  const double e = exp(-fabs(x));
+  return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}

@@ -19,4 +19,7 @@ double mrl_normal_quantile(double p);
 /* The exact two-sided p-value of k heads among n tosses of a fair coin, k <= n. O(n). */
 double mrl_sign_p(size_t k, size_t n);
 
+/* 1 / (1 + exp(-x)), without overflow. */
+double mrl_logistic(double x);
+
 #endif

@@ -3,6 +3,7 @@
 #include "blas.h"
 #include "logit.h"
 #include "lsq.h"
+#include "prob.h"
 
 #include <math.h>
 #include <string.h>
@@ -169,7 +170,7 @@ static void logit_moves(double *out, const effect_work *work, const mrl_strata_d
       eta += work->theta[j] * col[j][i];
       along += v[j] * col[j][i];
     }
-    out[i] = along * (y[i] - mrl_expit(eta)) * (work->weights ? work->weights[i] : 1);
+    out[i] = along * (y[i] - mrl_logistic(eta)) * (work->weights ? work->weights[i] : 1);
   }
 }
 

@@ -358,27 +358,33 @@ void mrl_unscale(double *b, double *v, const double *theta, size_t k, int interc
   }
 }
 
-/* Coefficients and covariance into the caller's arrays, with NaN for what was dropped. */
-static void write_structural(mrl_iv_fit *fit, mrl_iv_work *work, int intercept)
+void mrl_place_fit(double *coef, double *vcov, const double *b, const double *v, const mrl_lsq *lsq)
 {
-  const mrl_lsq *lsq = &work->lsq;
-  const size_t kw = lsq->kw, kx = lsq->kx, k = kw + kx, k_out = lsq->k_full + kx, y = lsq->p - 1;
-  mrl_unscale(work->step, work->vcov, work->theta, k, intercept, work->d_shift, work->d_scale,
-              lsq->shift[y], lsq->scale[y]);
+  const size_t kw = lsq->kw, k = kw + lsq->kx, k_out = lsq->k_full + lsq->kx;
   for (size_t i = 0; i < k_out * k_out; i++) {
-    fit->vcov[i] = NAN;
+    vcov[i] = NAN;
   }
   for (size_t i = 0; i < k_out; i++) {
-    fit->coef[i] = NAN;
+    coef[i] = NAN;
   }
   for (size_t j = 0; j < k; j++) {
     const size_t to = j < kw ? lsq->keep[j] : lsq->k_full + (j - kw);
-    fit->coef[to] = work->step[j];
+    coef[to] = b[j];
     for (size_t i = 0; i < k; i++) {
       const size_t to_i = i < kw ? lsq->keep[i] : lsq->k_full + (i - kw);
-      fit->vcov[to_i + to * k_out] = work->vcov[i + j * k];
+      vcov[to_i + to * k_out] = v[i + j * k];
     }
   }
+}
+
+/* Coefficients, covariance and residuals into the caller's arrays. */
+static void write_structural(mrl_iv_fit *fit, mrl_iv_work *work, int intercept)
+{
+  const mrl_lsq *lsq = &work->lsq;
+  const size_t k = lsq->kw + lsq->kx, y = lsq->p - 1;
+  mrl_unscale(work->step, work->vcov, work->theta, k, intercept, work->d_shift, work->d_scale,
+              lsq->shift[y], lsq->scale[y]);
+  mrl_place_fit(fit->coef, fit->vcov, work->step, work->vcov, lsq);
   for (size_t i = 0; fit->residuals && i < lsq->n; i++) {
     fit->residuals[i] = work->u[i] / lsq->scale[y];
   }

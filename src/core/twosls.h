@@ -67,4 +67,9 @@ mrl_status mrl_iv_fit_run(mrl_iv_fit *fit, const mrl_lsq_data *data,
 void mrl_unscale(double *b, double *v, const double *theta, size_t k, int intercept,
                  const double *shift, const double *scale, double shift_y, double scale_y);
 
+/* coef (k_full + kx) and vcov, square, from b (kw + kx) and v: NaN for the columns that lsq left
+ * out. */
+void mrl_place_fit(double *coef, double *vcov, const double *b, const double *v,
+                   const mrl_lsq *lsq);
+
 #endif
