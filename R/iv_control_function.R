@@ -9,9 +9,9 @@
 #' a spread that depends on the instruments) unless everything is linear, and where instruments are
 #' weak: look at [diagnostics()]. If outcome, exposure and residual enter linearly, the estimate is
 #' that of [iv_2sls()], and (1) to (3) are not needed. In 450 to 500 simulations of 5000 people
-#' (bench/control_function.R) 95 % intervals held 94 % of linear effects and risk differences, and 92
-#' to 93 % of contrasts of a quadratic, a little less than they say. A binary exposure is allowed; its first stage
-#' is the linear regression too, so that (1) cannot hold exactly.
+#' (bench/control_function.R) 95 % intervals held 94 % of linear effects and risk differences, and
+#' 92 to 93 % of contrasts of a quadratic, a little less than they say. A binary exposure is
+#' allowed; its first stage is the linear regression too, so that (1) cannot hold exactly.
 #'
 #' @section Model:
 #' With first-stage residual \eqn{r = x - E[x | z, w]} (least squares), the second stage is
