@@ -8,13 +8,18 @@
 #'   space) and a row per place: probabilities, or counts, which are divided by their sum. A name
 #'   without a path may be one of those that come with the package: `"GATA1"`, `"TAL1"` (TAL1 with
 #'   TCF3), `"SOX2"` (JASPAR 2020: MA0035.4, MA0091.1, MA0143.4; licence CC BY 4.0).
+#' @param drop Letters with a smaller share of a place count as never seen there: 0 keeps all. A
+#'   matrix from a sequencing assay has some percent of every letter everywhere, so that no single
+#'   change of a letter ends binding.
 #' @return A numeric matrix with a row per place and the columns A, C, G, T; rows sum to 1.
 #' @references Fornes, O. et al. (2020). JASPAR 2020. Nucleic Acids Res. 48:D87.
 #' @examples
 #' read_motif("GATA1")
+#' read_motif("GATA1", drop = 0.05)
 #' @export
-read_motif <- function(file) {
+read_motif <- function(file, drop = 0) {
   file <- check_string(file)
+  drop <- check_number(drop, min = 0, max = 0.25)
   known <- system.file("extdata", "motifs", paste0(file, ".tsv"), package = "mrlearn")
   if (!file.exists(file) && !nzchar(known)) {
     stop_argument("file", "must be a file, or \"GATA1\", \"TAL1\" or \"SOX2\"", describe(file))
@@ -29,7 +34,8 @@ read_motif <- function(file) {
     stop_argument("file", "must be a table with the columns A, C, G and T", describe(file),
       what = "data")
   }
-  check_motif(as.matrix(table[letters]), "file")
+  motif <- check_motif(as.matrix(table[letters]), "file")
+  check_motif(ifelse(motif < drop, 0, motif), "file")
 }
 
 # A matrix of probabilities from one of probabilities or counts.
@@ -47,8 +53,8 @@ check_motif <- function(motif, arg) {
 check_motifs <- function(motifs) {
   kinds <- c("exposure", "outcome", "confounder")
   if (is.null(motifs)) {
-    motifs <- list(exposure = read_motif("GATA1"), outcome = read_motif("TAL1"),
-      confounder = read_motif("SOX2"))
+    motifs <- lapply(c(exposure = "GATA1", outcome = "TAL1", confounder = "SOX2"), read_motif,
+      drop = 0.05)
   }
   if (!is.list(motifs) || !setequal(names(motifs), kinds) || length(motifs) != 3L) {
     stop_argument("motifs", "must be a list of exposure, outcome and confounder", describe(motifs))

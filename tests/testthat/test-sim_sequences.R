@@ -168,6 +168,23 @@ test_that("motifs are read, checked and scaled", {
   expect_equal(unname(read_motif(file)), rbind(c(0.25, 0.25, 0, 0.5), c(1, 0, 0, 0)))
   expect_identical(dim(read_motif("TAL1")), c(12L, 4L))
   expect_equal(rowSums(read_motif("SOX2")), rep(1, 11))
+  expect_equal(unname(read_motif(file, drop = 0.25)), unname(read_motif(file)))
+  sharp <- read_motif("GATA1", drop = 0.05)
+  expect_identical(sharp == 0, read_motif("GATA1") < 0.05)
+  expect_equal(rowSums(sharp), rep(1, 11))
+  expect_identical(truth(sim_sequences(n = 2, seed = 1))$motifs$exposure, sharp)
+})
+
+# Squared correlation of labels with what is expected of them. Of 4000 labels its sd is about
+# 2 r (1 - r^2) / 63 with r the correlation: .002 at .97, .012 at .58.
+test_that("labels of the default design are signal; with JASPAR's matrices as they are, noise", {
+  share <- function(...) {
+    sim <- sim_sequences(n = 4000, mutants = 0, seed = 6, ...)
+    cor(sim$exposure_label, 2 * sqrt(truth(sim)$expected[, "exposure"] + 3 / 8))^2
+  }
+  expect_gt(share(), 0.93)
+  expect_lt(share(motifs = lapply(c(exposure = "GATA1", outcome = "TAL1", confounder = "SOX2"),
+    read_motif)), 0.4)
 })
 
 test_that("bad input", {
