@@ -21,6 +21,14 @@ toy_network <- seq_model(list(
   seq_layer("max_pool", size = 2), seq_layer("dense", units = 1)
 ), 6, parameters = seq(-1, 1, length.out = 31))
 
+toy_mutations <- data.frame(sequence = rep(c("a", "b"), each = 10),
+  position = rep(1:5, each = 2), alt = "A", output = c("x", "y"), effect = sin(1:20))
+toy_mutations$members <- toy_mutations$effect + cbind(cos(1:20), -cos(1:20)) / 9
+toy_pairs <- data.frame(sequence = rep(c("a", "b"), each = 12),
+  mutant = rep(c(1:12), each = 2), output = c("x", "y"), effect = sin(1:24), observed = cos(1:24),
+  level = 1:24)
+toy_few <- deep_mr_control(null_below = 0.9, nearest = 2, least_pairs = 2)
+
 calls <- alist(
   C_assoc_bed = suppressMessages(snp_associations(toy_bed, toy, c("x", "y"), covariates = ~w)),
   C_assoc_matrix = snp_associations(toy$z, toy, "x", covariates = ~w, cluster = "family"),
@@ -37,6 +45,11 @@ calls <- alist(
   C_control_function_fit = suppressWarnings(iv_control_function(I(1 * (y > 1)) ~ x | z, toy,
     family = "binomial", n_boot = 10, cluster = ~family, seed = 1
   )),
+  C_deepmr_noise = deep_mr_effects(toy_mutations, "x", "y", pairs = toy_pairs, control = toy_few),
+  C_deepmr_reach = deep_mr_effects(toy_mutations, "x", "y", pairs = toy_pairs,
+    interval = "pairs_half", control = toy_few
+  ),
+  C_deepmr_slopes = deep_mr_effects(toy_mutations, "x", "y"),
   C_delivr_fit = suppressWarnings(iv_delivr(y ~ x | z, toy, n_splits = 2, seed = 1,
     control = nn_control(hidden = 2, epochs = 2, batch_norm = FALSE)
   )),

@@ -1,0 +1,114 @@
+# Deep MR: from a model of sequences to causal effects of one output on another.
+
+#' Deep Mendelian randomization
+#'
+#' Asks a model of sequences what mutations do to two of its outputs ([mutagenize()]), and
+#' estimates from these effects, sequence by sequence, what the first output's quantity (as binding
+#' of one factor) does to the second's ([deep_mr_effects()], where assumptions, intervals and mean
+#' effects are explained).
+#'
+#' @param model A [seq_ensemble()], [seq_model()], or [seq_predictor()]. Members of an ensemble
+#'   should be trained on bootstrap samples unless measured `pairs` are given.
+#' @param sequences Sequences that the model was not trained on, named or not: a character vector, a
+#'   Biostrings set or a one-hot array. Names must differ.
+#' @param exposure,outcome Names of two outputs of the model.
+#' @param method,meta,pairs,interval,... As in [deep_mr_effects()]; `...`: its other arguments.
+#' @param link What outputs are: `"identity"`, effects are differences of outputs; `"log"`: log
+#'   means of counts (a network trained with the loss `"poisson"`), effects are differences of
+#'   means, which additive confounders of counts leave alone; `"logit"`: log odds, effects are
+#'   differences of probabilities.
+#' @param positions As in [mutagenize()].
+#' @param reverse_complement As in [predict.seq_model()].
+#' @param n_threads Number of threads; results do not depend on it.
+#' @return A list of class `deep_mr`, see [deep_mr_effects()]. Raises `mrlearn_error_argument` for
+#'   outputs that the model does not have, `mrlearn_error_data` for names that are not different.
+#'   The sequences of `pairs` whose own variation or slope an interval needs (`"designed"`, halves)
+#'   should be among `sequences`.
+#' @references Malina, S., Cizin, D., Knowles, D. A. (2022). Deep mendelian randomization. PLoS
+#'   Comput. Biol. 18:e1009880.
+#' @seealso [deep_mr_pairs()] for intervals that measured pairs calibrate.
+#' @examples
+#' sim <- sim_sequences(n = 300, length = 60, seed = 1)
+#' model <- seq_model(list(
+#'   seq_layer("conv", units = 4, taps = 11), seq_layer("activation", activation = "relu"),
+#'   seq_layer("global_max"), seq_layer("dense", units = 2)
+#' ), length = 60, output_names = c("exposure", "outcome"))
+#' labels <- cbind(exposure = sim$exposure_label, outcome = sim$outcome_label)
+#' ensemble <- seq_ensemble(model, sim$sequence, labels, n = 3, bootstrap = TRUE, seed = 1,
+#'   control = seq_control(epochs = 5))
+#' new <- sim_sequences(n = 10, length = 60, seed = 2)
+#' result <- deep_mr(ensemble, stats::setNames(new$sequence, new$id), "exposure", "outcome")
+#' result
+#' @export
+deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "REML",
+                    pairs = NULL, interval = c("auto", "pairs", "pairs_half", "designed",
+                      "designed_half", "member", "none"),
+                    link = c("identity", "log", "logit"), positions = NULL,
+                    reverse_complement = FALSE, ..., n_threads = mrl_threads()) {
+  link <- check_choice(link, c("identity", "log", "logit"))
+  interval <- check_choice(interval, c("auto", deep_intervals))
+  check_deep_dots(...)
+  sequences <- plain_sequences(sequences)
+  check_different_ids(sequences)
+  how <- if (!inherits(model, "seq_predictor")) {
+    list(reverse_complement = check_flag(reverse_complement), n_threads = n_threads)
+  }
+  effects <- do.call(mutagenize, c(list(model, sequences, positions = positions), how))
+  outputs <- unique(effects$output)
+  check_deep_output(exposure, outputs, "exposure")
+  check_deep_output(outcome, outputs, "outcome")
+  if (length(outputs) > 2L) {
+    effects <- effects[effects$output %in% c(exposure, outcome), , drop = FALSE]
+  }
+  if (link != "identity") {
+    effects <- link_effects(effects, model, sequences, link, how)
+  }
+  frame <- deep_frame(effects, exposure, outcome)
+  deep_run(frame, deep_settings(frame, method, interval, meta, pairs, ..., n_threads = n_threads))
+}
+
+# `...` of deep_mr() are arguments of deep_mr_effects().
+check_deep_dots <- function(...) {
+  known <- setdiff(names(formals(deep_settings)),
+    c("frame", "method", "interval", "meta", "pairs", "n_threads"))
+  given <- names(list(...))
+  wrong <- if (...length() && is.null(given)) "an unnamed one" else setdiff(given, known)
+  if (length(wrong)) {
+    stop_mrl("argument", "Unknown argument: ", paste0("`", wrong, "`", collapse = ", "), ".")
+  }
+}
+
+check_different_ids <- function(sequences) {
+  ids <- if (is.array(sequences)) dimnames(sequences)[[1]] else names(sequences)
+  ids <- seq_ids(ids, NROW(sequences))
+  if (anyDuplicated(ids)) {
+    stop_argument("sequences", "must have different names",
+      paste0("\"", ids[anyDuplicated(ids)], "\" twice"), what = "data")
+  }
+}
+
+# Effects on the scale of the mean from effects on the link's, member by member.
+link_effects <- function(effects, model, sequences, link, how) {
+  replicated <- !is.null(effects[["members"]])
+  level <- do.call(stats::predict, c(list(model, sequences), if (replicated) list(members = TRUE),
+    how))
+  mean <- if (replicated) level$mean else level
+  row <- match(effects$sequence, mean$sequence)
+  column <- match(effects$output, names(mean)[-1])
+  moved <- function(level, effect) {
+    before <- level[cbind(row, column)]
+    link_inverse(before + effect, link) - link_inverse(before, link)
+  }
+  if (!replicated) {
+    effects$effect <- moved(as.matrix(mean[-1]), effects$effect)
+    return(effects)
+  }
+  for (k in seq_len(ncol(effects$members))) {
+    one <- matrix(level$members[, , k], dim(level$members)[1])
+    effects$members[, k] <- moved(one, effects$members[, k])
+  }
+  effects$effect <- rowMeans(effects$members)
+  effects$std.error <- sqrt(rowSums((effects$members - effects$effect)^2) /
+    (ncol(effects$members) - 1))
+  effects
+}

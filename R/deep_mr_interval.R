@@ -1,0 +1,188 @@
+# How far slopes of sequences are from the truth: by measured pairs, or by an ensemble's members.
+
+deep_intervals <- c("pairs", "pairs_half", "designed", "designed_half", "member", "none")
+
+#' Settings of intervals from measured pairs
+#'
+#' @param null_below Pairs are null, and tell the noise of a measurement, where the predicted
+#'   differences of both outputs are below this: one number, or one for exposure and outcome. The
+#'   default is made for Anscombe labels, whose noise has a standard deviation of about 1; for
+#'   others, three quarters of theirs.
+#' @param null_relative For counts and other outputs whose variance is their mean: is `null_below`
+#'   in units of the square root of the predicted level?
+#' @param nearest How many null pairs, the nearest in predicted level, tell the noise at a level.
+#' @param least_pairs Pairs, or with designed measurements sequences, that a calibration needs.
+#' @param least_unit The grid of error sizes goes from a ten-thousandth to three times the median
+#'   absolute slope of the pairs, or of this where that is less.
+#' @return A list of class `deep_mr_control`. Raises `mrlearn_error_argument`.
+#' @examples
+#' deep_mr_control(nearest = 50)
+#' @export
+deep_mr_control <- function(null_below = 0.75, null_relative = FALSE, nearest = 80,
+                            least_pairs = 10, least_unit = 0.3) {
+  null_below <- check_doubles(null_below)
+  if (!length(null_below) %in% 1:2 || any(null_below <= 0)) {
+    stop_argument("null_below", "must be one or two positive numbers", describe(null_below))
+  }
+  structure(class = "deep_mr_control", list(
+    null_below = rep_len(null_below, 2L), null_relative = check_flag(null_relative),
+    nearest = check_count(nearest, min = 2), least_pairs = check_count(least_pairs, min = 2),
+    least_unit = check_number(least_unit, min = 0, open = TRUE)
+  ))
+}
+
+check_deep_control <- function(control) {
+  if (!inherits(control, "deep_mr_control")) {
+    stop_argument("control", "must come from deep_mr_control()", describe(control))
+  }
+  unclass(control)
+}
+
+# Pairs that calibrate: those to be kept, with a predicted effect on the exposure as instruments
+# have it.
+calibration_pairs <- function(wide, fit, control) {
+  strong <- if (fit$rule == "z") {
+    abs(wide$f - fit$centre) >= fit$threshold * fit$spread
+  } else {
+    TRUE
+  }
+  wide[wide$keep & strong & wide$f != 0, , drop = FALSE]
+}
+
+# Covariances (n, 3) of one measurement at levels (n, 2), from the null pairs.
+pair_noise <- function(at, wide, control) {
+  unit <- if (control$null_relative) sqrt(pmax(cbind(wide$level_x, wide$level_y), 1e-8)) else 1
+  off <- abs(cbind(wide$f, wide$g)) / unit
+  null <- wide[off[, 1] < control$null_below[1] & off[, 2] < control$null_below[2], ]
+  if (nrow(null) < control$nearest) {
+    stop_mrl("data", "`pairs` has ", nrow(null), " null pairs (both predicted differences below ",
+      paste(unique(control$null_below), collapse = " and "), "), which tell the noise of a ",
+      "measurement; ", control$nearest, " are needed (deep_mr_control(nearest = )).")
+  }
+  out <- .Call(C_deepmr_noise, as.matrix(at), cbind(null$level_x, null$level_y),
+    cbind(null$dx - null$f, null$dy - null$g), list(nearest = control$nearest))
+  check_status(out$status, "estimating the noise of measurements")
+  out$value
+}
+
+# v' N v with v = (-b, 1).
+slope_noise <- function(cov, b) {
+  b^2 * cov[, 1] - 2 * b * cov[, 2] + cov[, 3]
+}
+
+# Errors of slopes by groups of pairs: each pair by itself, with its own predicted slope, or the
+# pairs of a sequence together, with the slope of all its instruments. `slope`, `sd`: of sequences,
+# named by id. Returns z, v0, the groups' sequences, delta and its standard error.
+pair_errors <- function(pairs, noise, noise_mutant, designed, slope) {
+  group <- if (designed) match(pairs$sequence, unique(pairs$sequence)) else seq_len(nrow(pairs))
+  first <- match(unique(group), group)
+  b <- (pairs$g / pairs$f)
+  if (designed) {
+    own <- rowsum(pairs$f * pairs$g, group)[, 1] / rowsum(pairs$f^2, group)[, 1]
+    known <- slope[pairs$sequence[first]]
+    b <- unname(ifelse(is.na(known), own, known))[group]
+  }
+  total <- function(x) rowsum(x, group, reorder = FALSE)[, 1]
+  u <- total(pairs$f * (pairs$dy - b * pairs$dx))
+  a <- total(pairs$f * pairs$dx)
+  squares <- total(pairs$f^2)
+  lambda <- sum(a) / sum(squares)
+  weight <- lambda * squares
+  delta <- sum(u) / sum(a)
+  once <- total(pairs$f^2 * slope_noise(noise_mutant, b) / pairs$n_mutant)
+  shared <- total(pairs$f)^2 * slope_noise(noise, b)[first] / pairs$n[first]
+  list(
+    z = unname(u / weight), v0 = unname((once + shared) / weight^2),
+    sequence = pairs$sequence[first], b = b[first], lambda = lambda, delta = delta,
+    se_delta = sqrt(sum((u - delta * a)^2)) / abs(sum(a)), n = length(u)
+  )
+}
+
+# Sizes of errors relative to those of the calibration: equal, or half of it by members' SDs.
+error_sizes <- function(sd, sd_calibration, n_members) {
+  base <- exp(mean(log(sd_calibration^2)))
+  shrunk <- function(sd) (4 * base + (n_members - 1) * sd^2) / (n_members + 3)
+  list(
+    new = pmin(1 / 2 + shrunk(sd) / (2 * base), max(1 / 2 + shrunk(sd_calibration) / (2 * base))),
+    calibration = 1 / 2 + shrunk(sd_calibration) / (2 * base)
+  )
+}
+
+# Half-widths around slope + delta for sequences with members' SDs `sd`; NA where there is none.
+calibrated_reach <- function(fit, wide, interval, control, conf_level, n_threads) {
+  designed <- startsWith(interval, "designed")
+  half <- endsWith(interval, "_half")
+  pairs <- calibration_pairs(wide, fit, control)
+  sd_of <- stats::setNames(fit$sd, fit$sequence)
+  if (half) {
+    pairs <- pairs[!is.na(sd_of[pairs$sequence]), , drop = FALSE]
+  }
+  n <- if (designed) length(unique(pairs$sequence)) else nrow(pairs)
+  if (n < control$least_pairs) {
+    stop_mrl("data", "`pairs` has ", n, if (designed) " sequences" else " pairs",
+      " to calibrate on (kept, with an effect on the exposure as instruments have it",
+      if (half) ", of sequences with effects of members", "); ", control$least_pairs,
+      " are needed.")
+  }
+  noise <- pair_noise(pairs[c("level_x", "level_y")], wide, control)
+  noise_mutant <- pair_noise(pairs[c("mutant_x", "mutant_y")], wide, control)
+  errors <- pair_errors(pairs, noise, noise_mutant, designed,
+    stats::setNames(fit$slope, fit$sequence))
+  size <- if (half) {
+    error_sizes(fit$sd, unname(sd_of[errors$sequence]), fit$n_members)
+  } else {
+    list(new = rep(1, length(fit$slope)), calibration = rep(1, errors$n))
+  }
+  reach_of(errors, size, !is.na(fit$slope) & !is.na(size$new), control, conf_level, n_threads)
+}
+
+reach_of <- function(errors, size, known, control, conf_level, n_threads) {
+  settings <- list(
+    unit = max(stats::median(abs(errors$b)), control$least_unit), level = conf_level,
+    n_threads = check_threads(n_threads)
+  )
+  out <- .Call(C_deepmr_reach, list(z = errors$z, v0 = errors$v0, h = size$calibration),
+    size$new[known], settings)
+  check_status(out$status, "calibrating on measured pairs")
+  q <- stats::qnorm((1 + conf_level) / 2)
+  reach <- rep(NA_real_, length(known))
+  reach[known] <- sqrt(pmax(out$value$reach^2 - q^2 * out$value$variance, 0) +
+    q^2 * errors$se_delta^2)
+  list(
+    delta = errors$delta, reach = reach,
+    calibration = list(
+      n = errors$n, delta = errors$delta, se_delta = errors$se_delta, lambda = errors$lambda,
+      psi = sum(out$value$weight * out$value$t^2),
+      errors = data.frame(sequence = errors$sequence, slope = errors$b, error = errors$z,
+        noise.sd = sqrt(errors$v0))
+    )
+  )
+}
+
+# Mean effect by pair-IV: predictions as instruments, measurements as data. Sequences are clusters.
+pair_iv <- function(pairs, conf_level) {
+  of <- match(pairs$sequence, unique(pairs$sequence))
+  theta <- sum(pairs$f * pairs$dy) / sum(pairs$f * pairs$dx)
+  score <- rowsum(pairs$f * (pairs$dy - theta * pairs$dx), of)[, 1]
+  global_row("pair-IV", theta, sqrt(sum(score^2)) / abs(sum(pairs$f * pairs$dx)),
+    length(score) - 1, length(score), conf_level)
+}
+
+# Mean effect by the members: their variation, once more for the mean of another ensemble, and
+# that of the sequences.
+member_mean <- function(fit, conf_level) {
+  known <- !is.na(fit$slope)
+  n <- sum(known)
+  each <- rowMeans(fit$shift[, known, drop = FALSE])
+  variance <- stats::var(each) * (1 + 1 / fit$n_members) + stats::var(fit$slope[known]) / n
+  global_row("members", mean(fit$slope[known]), sqrt(variance), fit$n_members - 1, n, conf_level)
+}
+
+global_row <- function(method, estimate, std_error, df, k, conf_level) {
+  half <- if (is.na(df) || df < 1) NA else stats::qt((1 + conf_level) / 2, df) * std_error
+  data.frame(
+    method = method, estimate = estimate, std.error = std_error, conf.low = estimate - half,
+    conf.high = estimate + half, df = df, k = as.integer(k), tau = NA_real_,
+    tau.low = NA_real_, tau.high = NA_real_, pred.low = NA_real_, pred.high = NA_real_
+  )
+}
