@@ -25,10 +25,10 @@ LIB := $(CURDIR)/$(B)/lib
 SAN_LIB := $(CURDIR)/$(B)/lib-san
 VERSION := $(shell sed -n 's/^Version: //p' DESCRIPTION)
 TARBALL := mrlearn_$(VERSION).tar.gz
-C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch])
+C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fuzz/*.c)
 INSTALL = MAKEFLAGS=-j`nproc` R CMD INSTALL --no-docs
 
-.PHONY: all help setup setup-dev demo test check ctest csan san torture valgrind bench oracle doc \
+.PHONY: all help setup setup-dev demo test check ctest csan san fuzz torture valgrind bench oracle doc \
   doc-check fmt lint clean install install-san
 
 all: lint ctest test
@@ -117,6 +117,15 @@ install-san: setup-dev
 	@cd $(B) && R_MAKEVARS_USER=$(CURDIR)/dev/Makevars.san $(INSTALL) \
 	  --no-test-load --library=$(SAN_LIB) src-san > install-san.log 2>&1 || \
 	  { grep -v '^gcc ' install-san.log; exit 1; }
+
+## fuzz       the arithmetic parser on random text, FUZZ_SECONDS long, under the sanitizers
+FUZZ_SECONDS := 120
+fuzz: setup-dev
+	@mkdir -p $(B)/fuzz/corpus
+	@clang-14 -std=c11 -g -fsanitize=fuzzer $(SANITIZE) -Isrc/core -o $(B)/fuzz/expr dev/fuzz/expr.c \
+	  $(wildcard src/core/expr*.c) -lm
+	@$(B)/fuzz/expr $(B)/fuzz/corpus -dict=dev/fuzz/expr.dict -max_len=4200 -verbosity=0 \
+	  -artifact_prefix=$(B)/fuzz/ -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1
 
 ## torture    every .Call entry with a garbage collection at each allocation
 torture: install

@@ -72,6 +72,9 @@ calls <- alist(
     data.frame(x = 1:3, estimate = c(1, 2, 4), conf.low = 0, conf.high = 5), function(x) x,
     quantiles = cbind(1:3), levels = 0.5
   ),
+  C_expr_evaluate = arithmetic_function("lambda a, b: where(a < b, 2^-a, exp(b))", c("x", "y"))(
+    toy$x, toy$w
+  ),
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
   C_isotonic_fit = calibrate(predicted_law(toy$x, rep(1, 24)), toy$y),
