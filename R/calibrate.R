@@ -14,8 +14,8 @@
 #' R is estimated from n numbers, with an error of about 1 / (2 sqrt(n)) at the median.
 #'
 #' @param object A [predicted_law()], or a model of sequences that gives distributions: a
-#'   [seq_predictor()] with replicates or a [seq_ensemble()], whose members' mean and standard
-#'   deviation make a normal distribution.
+#'   [seq_predictor()] with replicates, a [seq_ensemble()], or a [seq_model()] with `n_dropout`
+#'   masks, whose members' mean and standard deviation make a normal distribution.
 #' @param y Outcomes: a vector (n), or a matrix (n, outputs).
 #' @param sequences,labels For models: held-out sequences and their outcomes.
 #' @param ... Passed from models to [predict()]; else not used.
@@ -78,6 +78,12 @@ sequence_law.default <- function(object, sequences, ...) {
 # Of an ensemble: normal, with the members' mean and standard deviation.
 #' @export
 sequence_law.seq_ensemble <- function(object, sequences, ...) {
+  replicates_law(stats::predict(object, sequences, members = TRUE, ...)$members)
+}
+
+# Of a network: the same of its dropout masks.
+#' @export
+sequence_law.seq_model <- function(object, sequences, ...) {
   replicates_law(stats::predict(object, sequences, members = TRUE, ...)$members)
 }
 

@@ -12,7 +12,12 @@ run_neural <- function(data, settings, how) {
   on.exit(teller$close())
   value <- keeper$saved$value
   if (is.null(value)) {
-    value <- train_slices(data, settings, keeper, teller)
+    value <- train_slices(function(state, until) {
+      settings$until <- until
+      out <- train_slice(data, settings, state)
+      check_status(out$status, "training the networks")
+      out$value
+    }, keeper, teller)
   }
   replicates <- NULL
   if (how$n_boot > 0L) {
@@ -23,23 +28,23 @@ run_neural <- function(data, settings, how) {
   list(value = value, replicates = replicates)
 }
 
-train_slices <- function(data, settings, keeper, teller) {
+# slice(state, until): goes on from a state (NULL: from the start) until so many epochs are done
+# (NA: all), and returns list(done, state, epochs_done, epochs_most, loss).
+train_slices <- function(slice, keeper, teller) {
   state <- keeper$saved$state
   done <- if (is.null(state)) 0L else keeper$saved$epochs
   kept <- done
   step <- 1L
   repeat {
-    settings$until <- NA_integer_
+    until <- NA_integer_
     if (teller$on) {
-      settings$until <- done + step
+      until <- done + step
     }
     if (keeper$on) {
-      settings$until <- min(settings$until, kept + keeper$every, na.rm = TRUE)
+      until <- min(until, kept + keeper$every, na.rm = TRUE)
     }
     began <- proc.time()[["elapsed"]]
-    out <- train_slice(data, settings, state)
-    check_status(out$status, "training the networks")
-    value <- out$value
+    value <- slice(state, until)
     if (value$done) {
       return(value)
     }

@@ -16,6 +16,10 @@
 #'   `position` (from 1), `alt` (a letter) and, if it is to be checked, `ref`; or the path of a VCF
 #'   file as [read_vcf()] reads it, whose chromosomes are the names of the sequences.
 #' @param reverse_complement Average the effects of both strands? As in [predict.seq_model()].
+#' @param type `"link"`: effects on what the output layers give. `"response"`: on expected labels,
+#'   as on counts of a network with the loss `"poisson"`; see [predict.seq_model()].
+#' @param n_dropout,seed Number of dropout masks, and their seed: see the section on Monte Carlo
+#'   dropout in [predict.seq_model()]. A sequence and its mutants have the same mask.
 #' @param n_threads Number of threads; results do not depend on it.
 #' @param dir For long runs: a directory to which effects are written, chunk by chunk, and
 #'   read with [read_effects()]. A chunk appears whole or not at all, and the same call after an
@@ -26,6 +30,8 @@
 #' @return A data.frame `sequence, position, ref, alt, output, effect`, one row for each variant and
 #'   output, outputs of a variant behind each other; effect = prediction of the mutant less that of
 #'   the sequence. An unknown reference letter has `ref` N (X in proteins) and all letters as `alt`.
+#'   With `n_dropout`, `effect` is the mean over masks, and there are `std.error`, their effects'
+#'   standard deviation, and `members`, a matrix with each mask's.
 #'   With `dir`, its path, invisibly. Raises `mrlearn_error_argument` or `mrlearn_error_data` for
 #'   variants that do not fit the sequences, `mrlearn_error_checkpoint` for a directory of something
 #'   else.
@@ -50,21 +56,62 @@ mutagenize <- function(model, sequences, ..., dir = NULL, per_chunk = NULL) {
 #' @rdname mutagenize
 #' @export
 mutagenize.seq_model <- function(model, sequences, positions = NULL, variants = NULL,
-                                 reverse_complement = FALSE, n_threads = mrl_threads(), ...) {
+                                 reverse_complement = FALSE, type = c("link", "response"),
+                                 n_dropout = 0, seed = NULL, n_threads = mrl_threads(), ...) {
   check_no_dots(...)
-  check_has_parameters(model)
-  input <- seq_codes(sequences, model)
-  changes <- chosen_variants(positions, variants, input, model)
-  effect <- mutate_codes(model, input$codes, changes, n_threads)
-  if (check_flag(reverse_complement)) {
-    other <- list(
-      sequence = changes$sequence, position = model$length - 1L - changes$position,
-      alt = 3L - changes$alt
-    )
-    codes <- reverse_codes(input$codes, model$alphabet)
-    effect <- (effect + mutate_codes(model, codes, other, n_threads)) / 2
+  mutagenize_members(list(model), sequences, positions, variants, reverse_complement,
+    if (missing(type)) "link" else type, n_dropout, seed, n_threads, spread = n_dropout[1] > 0)
+}
+
+# spread: return the members' effects and their standard deviation as well?
+mutagenize_members <- function(models, sequences, positions = NULL, variants = NULL,
+                               reverse_complement = FALSE, type = "link", n_dropout = 0,
+                               seed = NULL, n_threads = mrl_threads(), ..., spread) {
+  check_no_dots(...)
+  asked <- seq_asked(models, reverse_complement, type, n_dropout, seed, n_threads)
+  input <- seq_codes(sequences, models[[1]])
+  changes <- chosen_variants(positions, variants, input, models[[1]])
+  each <- lapply(seq_along(models), function(k) {
+    lapply(masks_of(asked, k), function(mask) {
+      as.vector(both_strands(models[[k]], input$codes, changes, asked, mask))
+    })
+  })
+  members <- do.call(cbind, unlist(each, recursive = FALSE))
+  replicate_frame(members, changes, input, models[[1]], spread)
+}
+
+# members (outputs of a variant behind each other, K).
+replicate_frame <- function(members, changes, input, model, spread = TRUE) {
+  effect <- rowMeans(members)
+  out <- variant_frame(matrix(effect, length(model$output_names)), changes, input, model)
+  if (spread) {
+    out$std.error <- sqrt(rowSums((members - effect)^2) / (ncol(members) - 1))
+    out$members <- members
   }
-  variant_frame(effect, changes, input, model)
+  out
+}
+
+# Effects (n_outputs, n) of variants under one mask, averaged over strands if that is asked for.
+both_strands <- function(model, codes, changes, asked, mask) {
+  effect <- strand_effects(model, codes, changes, asked, mask)
+  if (!asked$both) {
+    return(effect)
+  }
+  other <- list(
+    sequence = changes$sequence, position = model$length - 1L - changes$position,
+    alt = 3L - changes$alt
+  )
+  (effect + strand_effects(model, reverse_codes(codes, model$alphabet), other, asked, mask)) / 2
+}
+
+strand_effects <- function(model, codes, changes, asked, mask) {
+  effect <- mutate_codes(model, codes, changes, asked$n_threads, mask)
+  if (asked$type == "response") {
+    before <- predict_codes(model, codes, asked$n_threads, mask)
+    before <- before[, changes$sequence + 1L, drop = FALSE]
+    effect <- seq_response(before + effect, model) - seq_response(before, model)
+  }
+  effect
 }
 
 check_positions <- function(positions, length) {
@@ -164,10 +211,10 @@ letter_codes <- function(letters, model, arg, unknown = FALSE) {
 }
 
 # Effects (n_outputs, n) of a list of variants, in its order; the core wants them sorted.
-mutate_codes <- function(model, codes, changes, n_threads) {
+mutate_codes <- function(model, codes, changes, n_threads, mask = NULL) {
   order <- order(changes$sequence, changes$position, changes$alt)
   out <- .Call(C_seq_mutate, as.vector(codes), model$parameters, lapply(changes, `[`, order),
-    seq_run_settings(model, n_threads))
+    seq_run_settings(model, n_threads, mask))
   check_status(out$status, "computing effects of mutations")
   effect <- matrix(out$value, ncol = length(order))
   effect[, order] <- effect

@@ -13,9 +13,10 @@ mutagenize_to_dir <- function(model, sequences, dir, per_chunk, ..., positions =
   of <- if (!is.null(variants)) variant_sequence(variants$sequence, ids)
   which <- if (is.null(of)) seq_along(ids) else sort(unique(of))
   letters <- if (is.array(sequences)) dim(sequences)[2] else nchar(sequences[1])
+  more <- with_seed_of_masks(list(...), dir)
   size <- if (is.null(per_chunk)) max(1L, 16384L %/% max(1L, letters)) else check_count(per_chunk)
-  key <- effects_key(model, sequences, list(positions = positions, variants = variants, size = size,
-    ...))
+  key <- effects_key(model, sequences, c(list(positions = positions, variants = variants,
+    size = size), more))
   open_effects(dir, key, ceiling(length(which) / size))
   chunks <- split(which, (seq_along(which) - 1L) %/% size)
   bar <- effects_progress(length(chunks))
@@ -24,13 +25,31 @@ mutagenize_to_dir <- function(model, sequences, dir, per_chunk, ..., positions =
     if (!file.exists(file)) {
       at <- chunks[[k]]
       mine <- if (!is.null(of)) chunk_variants(variants, of, at)
-      effects <- mutagenize(model, named_part(sequences, ids, at), positions = positions,
-        variants = mine, ...)
+      effects <- do.call(mutagenize, c(list(model, named_part(sequences, ids, at),
+        positions = positions, variants = mine), more))
       write_atomically(effects, file)
     }
     bar()
   }
   invisible(dir)
+}
+
+# All chunks have the same dropout masks: those of the run that the directory holds, if any.
+with_seed_of_masks <- function(more, dir) {
+  if (!is.null(more$n_dropout) && is.null(more$seed)) {
+    saved <- read_run(dir)
+    more$seed <- if (is.null(saved$key$how$seed)) resolve_seed(NULL) else saved$key$how$seed
+  }
+  more
+}
+
+# What the directory says of its run: NULL if it holds none.
+read_run <- function(dir) {
+  file <- file.path(check_string(dir, "dir"), "run.rds")
+  saved <- if (file.exists(file)) {
+    tryCatch(suppressWarnings(readRDS(file)), error = function(e) NULL)
+  }
+  if (is.list(saved) && identical(saved$format, effects_format)) saved
 }
 
 plain_sequences <- function(sequences) {
@@ -84,8 +103,8 @@ open_effects <- function(dir, key, n_chunks) {
   check_string(dir)
   file <- file.path(dir, "run.rds")
   if (file.exists(file)) {
-    saved <- tryCatch(suppressWarnings(readRDS(file)), error = function(e) NULL)
-    if (!is.list(saved) || !identical(saved$format, effects_format)) {
+    saved <- read_run(dir)
+    if (is.null(saved)) {
       stop_mrl("checkpoint", "`dir` = \"", dir, "\" holds something else: give another name.")
     }
     if (identical(saved$key, key)) {
@@ -133,9 +152,8 @@ effects_progress <- function(n) {
 #' @export
 read_effects <- function(dir, chunks = NULL) {
   check_string(dir)
-  file <- file.path(dir, "run.rds")
-  saved <- if (file.exists(file)) tryCatch(readRDS(file), error = function(e) NULL)
-  if (!is.list(saved) || !identical(saved$format, effects_format)) {
+  saved <- read_run(dir)
+  if (is.null(saved)) {
     stop_mrl("checkpoint", "`dir` = \"", dir, "\" holds no effects of mutagenize().")
   }
   chunks <- if (is.null(chunks)) seq_len(saved$n_chunks) else chunks

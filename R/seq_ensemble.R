@@ -16,6 +16,9 @@
 #' @param workers Where members are trained: `"threads"`, one after the other, each on `n_threads`
 #'   threads; `"future"`, by future.apply under the plan that is set, each on one thread; `"auto"`:
 #'   futures if a parallel plan is set.
+#' @param checkpoint Where to keep the members while the ensemble is trained, or NULL: member k in
+#'   the file of this name with `.k` behind it, done or not. A run that is interrupted goes on from
+#'   them, as [fit()][fit.seq_model()] does; at its end they are removed.
 #' @param seed One whole number, or NULL to draw one from R's generator; member k has `seed` + k -
 #'   1, and a `fit()` with that seed trains the same network.
 #' @param n_threads Number of threads; the result does not depend on it.
@@ -35,23 +38,25 @@
 #' mutagenize(ensemble, sim$sequence[1], positions = 10)
 #' @export
 seq_ensemble <- function(model, sequences, labels, n = 5, bootstrap = FALSE, unit = NULL, ...,
-                         workers = c("auto", "threads", "future"), seed = NULL,
+                         workers = c("auto", "threads", "future"), checkpoint = NULL, seed = NULL,
                          n_threads = mrl_threads()) {
   if (!inherits(model, "seq_model")) {
     stop_argument("model", "must be made by seq_model()", describe(model))
   }
   n <- check_count(n, min = 2)
   workers <- check_workers(if (missing(workers)) "auto" else workers)
-  seed <- resolve_seed(seed)
+  files <- if (!is.null(checkpoint)) paste0(check_string(checkpoint), ".", seq_len(n))
+  seed <- seed_of_run(seed, read_checkpoint(files[1]))
   one <- function(k, n_threads) {
-    fit.seq_model(model, sequences, labels, bootstrap = bootstrap, unit = unit, ...,
-      seed = seed + k - 1, n_threads = n_threads)
+    fit_sequences(model, sequences, labels, bootstrap = bootstrap, unit = unit, ...,
+      checkpoint = files[k], stay = TRUE, seed = seed + k - 1, n_threads = n_threads)
   }
   members <- if (on_futures(workers)) {
     future.apply::future_lapply(seq_len(n), one, n_threads = 1L, future.seed = NULL)
   } else {
     lapply(seq_len(n), one, n_threads = n_threads)
   }
+  unlink(files)
   structure(list(members = members, bootstrap = bootstrap, seed = seed), class = "seq_ensemble")
 }
 
@@ -60,7 +65,9 @@ seq_ensemble <- function(model, sequences, labels, n = 5, bootstrap = FALSE, uni
 #' @param object,model A [seq_ensemble()].
 #' @param sequences As in [predict.seq_model()].
 #' @param members Return the members' predictions as well?
-#' @param ... As in [predict.seq_model()] or [mutagenize.seq_model()].
+#' @param ... As in [predict.seq_model()] or [mutagenize.seq_model()]. With `n_dropout`, each
+#'   network counts as that many members, one for each of its masks, one network's behind the
+#'   other's.
 #' @return Of `predict()`: a data.frame with `sequence` and one column for each output, the mean
 #'   over members; with `members = TRUE` a list of this `mean` and `members`, an array (sequence,
 #'   output, member). Of `mutagenize()`: the data.frame of [mutagenize.seq_model()] with the mean
@@ -69,26 +76,13 @@ seq_ensemble <- function(model, sequences, labels, n = 5, bootstrap = FALSE, uni
 #'   that what members err by on both cancels.
 #' @export
 predict.seq_ensemble <- function(object, sequences, members = FALSE, ...) {
-  check_flag(members)
-  each <- lapply(object$members, predict, sequences, ...)
-  values <- lapply(each, function(one) as.matrix(one[-1]))
-  all <- array(unlist(values), c(dim(values[[1]]), length(values)),
-    dimnames = list(each[[1]]$sequence, names(each[[1]])[-1], NULL))
-  mean <- each[[1]]
-  mean[-1] <- as.data.frame(apply(all, 1:2, base::mean))
-  if (members) list(mean = mean, members = all) else mean
+  predict_members(object$members, sequences, members = members, ...)
 }
 
 #' @rdname predict.seq_ensemble
 #' @export
 mutagenize.seq_ensemble <- function(model, sequences, ...) {
-  each <- lapply(model$members, mutagenize, sequences, ...)
-  effects <- matrix(unlist(lapply(each, `[[`, "effect")), nrow(each[[1]]))
-  out <- each[[1]]
-  out$effect <- rowMeans(effects)
-  out$std.error <- sqrt(rowSums((effects - out$effect)^2) / (ncol(effects) - 1))
-  out$members <- effects
-  out
+  mutagenize_members(model$members, sequences, ..., spread = TRUE)
 }
 
 #' @export

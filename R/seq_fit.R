@@ -65,15 +65,21 @@ seq_control <- function(epochs = 100, batch_size = NULL, learning_rate = 1e-3,
 #' @param warm_start Go on from the model's parameters? By default it starts from random ones.
 #' @param bootstrap Train on a bootstrap sample of the units that are not held out?
 #' @param seed One whole number, or NULL to draw one from R's generator.
+#' @param checkpoint File to keep the training in while it lasts, or NULL. A training that is
+#'   interrupted or killed goes on from it, to the same numbers, when it is called again with the
+#'   same arguments; then the file is removed.
+#' @param checkpoint_every Epochs between two writings of the file.
+#' @param progress Show a progress bar (never inside knitr)? Or a function that is called with the
+#'   phase (`"training"`), the epochs done and the most there can be.
 #' @param n_threads Number of threads; the result does not depend on it.
 #' @param ... Nothing else may be given.
 #' @return The model with `parameters`, of class `c("seq_fit", "seq_model")`:
 #'   [predict()][predict.seq_model()], [mutagenize()] and [training_history()] (losses of the scaled
 #'   labels) work on it; `training` says how it was trained (`loss`, `scale`, `train` and `valid`
 #'   (numbers of sequences), `best_epoch`, `stop`, `seed`, `isa`). Raises `mrlearn_error_argument`
-#'   or
-#'   `mrlearn_error_data` for labels that do not fit the outputs or the loss, or an output without
-#'   variation; warns by `mrlearn_warning_diverged` where the loss became infinite, and by
+#'   or `mrlearn_error_data` for labels that do not fit the outputs or the loss, or an output
+#'   without variation, and `mrlearn_error_checkpoint` for a file of another training; warns by
+#'   `mrlearn_warning_diverged` where the loss became infinite, and by
 #'   `mrlearn_warning_not_trained` where no epoch improved on the start.
 #' @seealso [seq_ensemble()], [seq_preset()]
 #' @examples
@@ -91,12 +97,25 @@ seq_control <- function(epochs = 100, batch_size = NULL, learning_rate = 1e-3,
 #' @export
 fit.seq_model <- function(object, sequences, labels, loss = "squared", loss_weights = NULL,
                           unit = NULL, valid = NULL, control = seq_control(), warm_start = FALSE,
-                          bootstrap = FALSE, seed = NULL, n_threads = mrl_threads(), ...) {
+                          bootstrap = FALSE, seed = NULL, checkpoint = NULL, checkpoint_every = 10,
+                          progress = interactive(), n_threads = mrl_threads(), ...) {
+  check_no_dots(...)
+  fit_sequences(object, sequences, labels, loss, loss_weights, unit, valid, control, warm_start,
+    bootstrap, seed, checkpoint, checkpoint_every, progress, n_threads)
+}
+
+# stay: the checkpoint keeps a training that is done, too.
+fit_sequences <- function(object, sequences, labels, loss = "squared", loss_weights = NULL,
+                          unit = NULL, valid = NULL, control = seq_control(), warm_start = FALSE,
+                          bootstrap = FALSE, seed = NULL, checkpoint = NULL, checkpoint_every = 10,
+                          progress = interactive(), n_threads = mrl_threads(), ...,
+                          stay = FALSE) {
   check_no_dots(...)
   data <- seq_training_data(object, sequences, labels, loss, loss_weights, unit)
-  seed <- resolve_seed(seed)
+  how <- seq_keeping(checkpoint, checkpoint_every, progress, stay)
+  seed <- seed_of_run(seed, how$saved)
   rows <- seq_training_rows(data, valid, check_control(control), check_flag(bootstrap), seed)
-  seq_train(object, data, rows, control, check_flag(warm_start), seed, n_threads)
+  seq_train(object, data, rows, control, check_flag(warm_start), seed, n_threads, how)
 }
 
 # Codes, labels and heads, checked; `net`: the model whose outputs are trained.
@@ -191,6 +210,10 @@ seq_before_sigmoids <- function(model, loss) {
     if (loss == "binary" && is_sigmoid && layer$input %in% names) layer$input else output
   }
   model$outputs <- unname(unlist(Map(before, model$outputs, loss)))
+  if (anyDuplicated(model$outputs)) {
+    stop_mrl("argument", "A sigmoid and its input, layer \"",
+      model$outputs[duplicated(model$outputs)][1], "\", cannot both be trained as outputs.")
+  }
   model
 }
 
@@ -228,50 +251,6 @@ check_valid_rows <- function(valid, n) {
     stop_argument("valid", paste("must be numbers of sequences, from 1 to", n), describe(valid))
   }
   valid
-}
-
-seq_train <- function(model, data, rows, control, warm_start, seed, n_threads) {
-  scale <- label_scale(data, rows$train + 1L)
-  labels <- data$labels / rep(scale, each = nrow(data$labels))
-  if (warm_start) {
-    check_has_parameters(model)
-  }
-  start <- if (warm_start) scale_outputs(model$parameters, data$net, data$heads, 1 / scale)
-  settings <- c(seq_run_settings(data$net, n_threads), seq_train_settings(control, rows), list(
-    heads = as.integer(rbind(
-      match(data$heads$loss, c("squared", "binary", "poisson", "multinomial")) - 1L,
-      data$heads$first, data$heads$count, data$heads$channels
-    )),
-    head_weights = as.double(data$heads$weight)
-  ), rows)
-  settings$seed <- seed
-  out <- .Call(C_seq_train, as.vector(data$codes), as.vector(t(labels)), start,
-    label_level(labels[rows$train + 1L, , drop = FALSE], data$heads), settings)
-  if (!out$status %in% c("ok", "not_finite", "no_converge")) {
-    check_status(out$status, "training the network")
-  }
-  warn_seq_training(out)
-  new_seq_fit(model, data, out$value, scale, rows, seed)
-}
-
-seq_train_settings <- function(control, rows) {
-  n <- length(rows$train)
-  if (is.null(control$batch_size)) {
-    control$batch_size <- as.integer(max(32, min(1000, round(n / 40))))
-  }
-  control$validation <- 0
-  nn_settings(control, n)
-}
-
-warn_seq_training <- function(out) {
-  epochs <- ncol(out$value$history)
-  if (out$status == "not_finite") {
-    warn_mrl("diverged", "The training diverged in epoch ", epochs + 1L,
-      ": its last finite weights are used. Lower `learning_rate`.")
-  } else if (out$status == "no_converge") {
-    warn_mrl("not_trained", "The training found nothing better than its initial weights in ",
-      epochs, " epochs: its predictions are worth little.")
-  }
 }
 
 new_seq_fit <- function(model, data, value, scale, rows, seed) {

@@ -137,14 +137,8 @@ predict.seq_predictor <- function(object, sequences, members = FALSE, ...) {
   object <- predictor_of_length(object, sequences)
   input <- seq_codes(sequences, object)
   run <- run_predictor(object, code_text(input$codes, object$alphabet))
-  mean <- as.data.frame(apply(run$values, 1:2, base::mean))
-  names(mean) <- run$outputs
-  mean <- cbind(data.frame(sequence = input$ids), mean)
-  if (!members) {
-    return(mean)
-  }
-  dimnames(run$values) <- list(input$ids, run$outputs, NULL)
-  list(mean = mean, members = run$values)
+  object$output_names <- run$outputs
+  prediction_frame(aperm(run$values, c(2, 1, 3)), object, input$ids, members)
 }
 
 #' @rdname predict.seq_predictor
@@ -163,13 +157,7 @@ mutagenize.seq_predictor <- function(model, sequences, positions = NULL, variant
   change <- after$values - before$values[changes$sequence + 1L, , , drop = FALSE]
   each <- matrix(aperm(change, c(2, 1, 3)), ncol = dim(change)[3]) # outputs of a variant together
   model$output_names <- before$outputs
-  effect <- matrix(rowMeans(each), length(before$outputs))
-  out <- variant_frame(effect, changes, input, model)
-  if (before$is_replicated) {
-    out$std.error <- apply(each, 1, stats::sd)
-    out$members <- each
-  }
-  out
+  replicate_frame(each, changes, input, model, spread = before$is_replicated)
 }
 
 #' @export

@@ -1,4 +1,5 @@
-/* Training of sequence networks: what it learns, what stops it, and that threads change nothing. */
+/* Training of sequence networks: what it learns, what stops it, that it goes on from a state, and
+ * that threads change nothing. */
 #include "ctest.h"
 
 #include "seqtrain.h"
@@ -127,7 +128,7 @@ static void test_learns(void)
   rig *r = rig_new(&settings, &serial);
   mrl_seqtrain_start(&r->train, &level, NULL);
   CHECK_NEAR(r->train.params[r->net.node[LAYERS].bias], 1.2, 1e-6);
-  CHECK(mrl_seqtrain_run(&r->train, &serial) == MRL_OK);
+  CHECK(mrl_seqtrain_run(&r->train, SIZE_MAX, &serial) == MRL_OK);
   const mrl_progress *progress = &r->train.progress;
   CHECK(progress->best_loss < 0.1);
   CHECK(r->train.history[progress->best_epoch - 1].valid == progress->best_loss);
@@ -150,11 +151,47 @@ static void test_threads(void)
   b->train.run.products = 1e9; /* or threads would not be worth it */
   mrl_seqtrain_start(&a->train, NULL, NULL);
   mrl_seqtrain_start(&b->train, NULL, NULL);
-  CHECK(mrl_seqtrain_run(&a->train, &serial) == MRL_OK);
-  CHECK(mrl_seqtrain_run(&b->train, &two) == MRL_OK);
+  CHECK(mrl_seqtrain_run(&a->train, SIZE_MAX, &serial) == MRL_OK);
+  CHECK(mrl_seqtrain_run(&b->train, SIZE_MAX, &two) == MRL_OK);
   CHECK(memcmp(a->train.params, b->train.params, a->train.n_model * sizeof(float)) == 0);
   rig_free(a);
   rig_free(b);
+}
+
+/* Slices of three epochs, each in memory of its own, end in the bits of one run; a state of another
+ * training, or cut off, changes nothing. */
+static void test_resumes(void)
+{
+  mrl_train_settings settings = quick();
+  settings.epochs = 11;
+  rig *whole = rig_new(&settings, &serial), *part = NULL;
+  mrl_seqtrain_start(&whole->train, NULL, NULL);
+  CHECK(mrl_seqtrain_run(&whole->train, SIZE_MAX, &serial) == MRL_OK);
+  const size_t size = mrl_seqtrain_bytes(&whole->train);
+  unsigned char *state = bytes(size);
+  for (size_t until = 3; until < 15; until += 3) {
+    rig *next = rig_new(&settings, until == 6 ? &two : &serial);
+    mrl_seqtrain_start(&next->train, NULL, NULL);
+    if (part) {
+      mrl_seqtrain_save(state, &part->train);
+      rig_free(part);
+      CHECK(mrl_seqtrain_load(&next->train, state, size - 1) == MRL_BAD_ARGUMENT);
+      CHECK(next->train.progress.epoch == 0);
+      CHECK(mrl_seqtrain_load(&next->train, state, size) == MRL_OK);
+      state[16]++; /* a word of the owner's */
+      CHECK(mrl_seqtrain_load(&next->train, state, size) == MRL_BAD_ARGUMENT);
+    }
+    part = next;
+    CHECK(mrl_seqtrain_run(&part->train, until, until == 6 ? &two : &serial) == MRL_OK);
+    CHECK((part->train.progress.stop == MRL_GOES_ON) == (until < 11));
+  }
+  CHECK(memcmp(whole->train.state, part->train.state, whole->train.n_state * sizeof(mrl_real)) ==
+        0);
+  CHECK(whole->train.progress.best_loss == part->train.progress.best_loss);
+  CHECK(whole->train.history[5].valid == part->train.history[5].valid);
+  free(state);
+  rig_free(part);
+  rig_free(whole);
 }
 
 static void test_stops(void)
@@ -164,7 +201,7 @@ static void test_stops(void)
   settings.optimizer.kind = MRL_SGD;
   rig *r = rig_new(&settings, &serial);
   mrl_seqtrain_start(&r->train, NULL, NULL);
-  CHECK(mrl_seqtrain_run(&r->train, &serial) == MRL_NOT_FINITE);
+  CHECK(mrl_seqtrain_run(&r->train, SIZE_MAX, &serial) == MRL_NOT_FINITE);
   CHECK(r->train.progress.stop == MRL_STOP_DIVERGED);
   CHECK(isfinite(valid_loss(r)));
   rig_free(r);
@@ -174,7 +211,7 @@ static void test_stops(void)
   settings.optimizer.kind = MRL_SGD;
   r = rig_new(&settings, &serial);
   mrl_seqtrain_start(&r->train, NULL, NULL);
-  mrl_seqtrain_run(&r->train, &serial);
+  mrl_seqtrain_run(&r->train, SIZE_MAX, &serial);
   CHECK(r->train.progress.stop == MRL_STOP_PATIENCE || r->train.progress.epoch == settings.epochs);
   rig_free(r);
   settings.rate = NAN;
@@ -188,6 +225,7 @@ int main(void)
 {
   test_learns();
   test_threads();
+  test_resumes();
   test_stops();
   return CTEST_DONE();
 }

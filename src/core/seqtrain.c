@@ -1,6 +1,7 @@
 #include "seqtrain.h"
 
 #include "rng.h"
+#include "train_state.h"
 
 #include <math.h>
 #include <string.h>
@@ -71,12 +72,14 @@ mrl_status mrl_seqtrain_carve(mrl_seqtrain *train, mrl_arena *arena, const mrl_c
   train->piece = MRL_TAKE(arena, mrl_param, 2 * net->n_nodes);
   train->history = MRL_TAKE(arena, mrl_epoch, train->settings.epochs);
   train->row = MRL_TAKE(arena, size_t, 2 * train->n_train);
-  train->params = MRL_TAKE(arena, mrl_real, train->n_model);
-  train->best = MRL_TAKE(arena, mrl_real, train->n_model);
-  train->last = MRL_TAKE(arena, mrl_real, train->n_model);
-  train->moments = MRL_TAKE(arena, mrl_real, blocks * net->n_params);
-  if (train->params) {
+  train->n_state = 3 * train->n_model + blocks * net->n_params;
+  train->state = MRL_TAKE(arena, mrl_real, train->n_state);
+  if (train->state) { /* pieces are multiples of MRL_LANES, so that each is aligned */
+    train->params = train->state;
     train->statistics = train->params + net->n_params;
+    train->best = train->params + train->n_model;
+    train->last = train->best + train->n_model;
+    train->moments = train->last + train->n_model;
   }
   return mrl_seqpass_carve(&train->run, arena, largest, ctx);
 }
@@ -122,11 +125,9 @@ static void start_node(mrl_seqtrain *train, size_t i, const double *level)
 void mrl_seqtrain_start(mrl_seqtrain *train, const double *level, const double *values)
 {
   const mrl_progress start = {.best_loss = INFINITY, .plateau = {1, 0}};
-  const size_t blocks = mrl_optimizer_blocks(train->settings.optimizer.kind);
   train->progress = start;
   list_pieces(train);
-  memset(train->params, 0, train->n_model * sizeof *train->params);
-  memset(train->moments, 0, blocks * train->net->n_params * sizeof *train->moments);
+  memset(train->state, 0, train->n_state * sizeof *train->state);
   for (size_t i = 1; i < train->net->n_nodes; i++) {
     start_node(train, i, level);
   }
@@ -278,18 +279,47 @@ static mrl_status finish(mrl_seqtrain *train)
   return last->train > train->history[0].train ? MRL_NO_CONVERGE : MRL_OK;
 }
 
-mrl_status mrl_seqtrain_run(mrl_seqtrain *train, const mrl_ctx *ctx)
+mrl_status mrl_seqtrain_run(mrl_seqtrain *train, size_t until, const mrl_ctx *ctx)
 {
   mrl_progress *progress = &train->progress;
-  mrl_status status = judge_start(train, ctx);
-  while (status == MRL_OK && progress->stop == MRL_GOES_ON) {
+  mrl_status status = progress->epoch == 0 ? judge_start(train, ctx) : MRL_OK;
+  while (status == MRL_OK && progress->stop == MRL_GOES_ON && progress->epoch < until) {
     status = one_epoch(train, ctx);
   }
   if (status == MRL_NOT_FINITE) {
     progress->stop = MRL_STOP_DIVERGED;
     copy_model(train->params, train->last, train);
   }
-  return status == MRL_OK ? finish(train) : status;
+  return status == MRL_OK && progress->stop != MRL_GOES_ON ? finish(train) : status;
+}
+
+static mrl_state_shape shape_of(const mrl_seqtrain *train)
+{
+  const mrl_state_shape shape = {{train->net->n_params, train->net->n_statistics, train->n_state,
+                                  train->settings.seed, train->settings.epochs,
+                                  (uint64_t)train->settings.optimizer.kind, train->n_batches,
+                                  train->n_train, train->n_valid, train->net->n_outputs},
+                                 train->settings.epochs,
+                                 train->n_state};
+  return shape;
+}
+
+size_t mrl_seqtrain_bytes(const mrl_seqtrain *train)
+{
+  const mrl_state_shape shape = shape_of(train);
+  return mrl_state_bytes(&shape);
+}
+
+void mrl_seqtrain_save(unsigned char *bytes, const mrl_seqtrain *train)
+{
+  const mrl_state_shape shape = shape_of(train);
+  mrl_state_write(bytes, &shape, &train->progress, train->history, train->state);
+}
+
+mrl_status mrl_seqtrain_load(mrl_seqtrain *train, const unsigned char *bytes, size_t size)
+{
+  const mrl_state_shape shape = shape_of(train);
+  return mrl_state_read(&train->progress, train->history, train->state, &shape, bytes, size);
 }
 
 static double *unload_piece(double *to, const mrl_real *from, size_t n)

@@ -23,8 +23,10 @@ typedef struct {
   size_t n_batches, n_pieces, n_model; /* n_model: parameters and statistics */
   mrl_param *piece;                    /* (n_pieces) of the parameters */
   mrl_epoch *history;                  /* (epochs), progress.epoch of them valid */
-  /* Parameters and statistics; the same at the best and at the last finite epoch; moments of the
-   * optimiser. */
+  /* One block of n_state numbers: parameters and statistics; the same at the best and at the last
+   * finite epoch; moments of the optimiser. */
+  mrl_real *state;
+  size_t n_state;
   mrl_real *params, *statistics, *best, *last, *moments;
   size_t *row; /* (n_train) */
   mrl_seqpass run;
@@ -56,8 +58,16 @@ mrl_status mrl_seqtrain_carve(mrl_seqtrain *train, mrl_arena *arena, const mrl_c
  */
 void mrl_seqtrain_start(mrl_seqtrain *train, const double *level, const double *values);
 
-/* Until it stops; polls between batches. Statuses as of mrl_train_run(). */
-mrl_status mrl_seqtrain_run(mrl_seqtrain *train, const mrl_ctx *ctx);
+/* Goes on until `until` epochs are done or it stops by itself (progress.stop tells); polls between
+ * batches. When it has stopped, params and statistics are the ones to use. Statuses as of
+ * mrl_train_run(). */
+mrl_status mrl_seqtrain_run(mrl_seqtrain *train, size_t until, const mrl_ctx *ctx);
+
+/* The state after an epoch as bytes: as of mrl_train_bytes() and the like. load: after
+ * mrl_seqtrain_start(). */
+size_t mrl_seqtrain_bytes(const mrl_seqtrain *train);
+void mrl_seqtrain_save(unsigned char *bytes, const mrl_seqtrain *train);
+mrl_status mrl_seqtrain_load(mrl_seqtrain *train, const unsigned char *bytes, size_t size);
 
 /* values (n_load) out: the reverse of mrl_seqnet_load(). */
 void mrl_seqtrain_unload(double *values, const mrl_seqtrain *train);

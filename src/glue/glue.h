@@ -117,7 +117,7 @@ SEXP C_seq_encode(SEXP text, SEXP settings);
 SEXP C_seq_mutate(SEXP codes, SEXP params, SEXP variants, SEXP settings);
 SEXP C_seq_predict(SEXP codes, SEXP params, SEXP settings);
 SEXP C_seq_shape(SEXP settings);
-SEXP C_seq_train(SEXP codes, SEXP labels, SEXP start, SEXP level, SEXP settings);
+SEXP C_seq_train(SEXP codes, SEXP labels, SEXP start, SEXP level, SEXP state, SEXP settings);
 SEXP C_sim_burgess(SEXP settings);
 SEXP C_sim_contextual(SEXP settings);
 SEXP C_sim_demand(SEXP settings);

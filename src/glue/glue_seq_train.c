@@ -62,11 +62,12 @@ static mrl_status carve_train(mrl_seqtrain *train, const mrl_seqtrain_task *task
   return mrl_seqtrain_carve(train, &arena, ctx);
 }
 
-/* history (4, epochs done). */
+/* history (4, epochs done); state: raw, empty once it has stopped. */
 static SEXP list_training(const mrl_seqtrain *train)
 {
-  static const char *const names[] = {"parameters", "history", "best_epoch", "stop"};
-  SEXP out = PROTECT(glue_list(names, 4));
+  static const char *const names[] = {"parameters", "history", "best_epoch", "stop", "state"};
+  const int goes_on = train->progress.stop == MRL_GOES_ON;
+  SEXP out = PROTECT(glue_list(names, 5));
   mrl_seqtrain_unload(glue_list_dbl(out, 0, (R_xlen_t)train->net->n_load), train);
   double *row = glue_list_matrix(out, 1, 4, train->progress.epoch);
   for (size_t e = 0; e < train->progress.epoch; e++, row += 4) {
@@ -77,12 +78,31 @@ static SEXP list_training(const mrl_seqtrain *train)
   }
   *glue_list_dbl(out, 2, 1) = (double)train->progress.best_epoch;
   *glue_list_int(out, 3, 1) = (int)train->progress.stop;
+  SEXP state = Rf_allocVector(RAWSXP, goes_on ? (R_xlen_t)mrl_seqtrain_bytes(train) : 0);
+  SET_VECTOR_ELT(out, 4, state);
+  if (goes_on) {
+    mrl_seqtrain_save(RAW(state), train);
+  }
   UNPROTECT(1);
   return out;
 }
 
-/* labels (n_outputs, n); start: parameters to go on from, or NULL; level (n_outputs), or NULL. */
-SEXP C_seq_train(SEXP codes, SEXP labels, SEXP start, SEXP level, SEXP settings)
+/* On from a state, or from the start, until settings$until epochs are done (NA: all). */
+static mrl_status run_training(mrl_seqtrain *train, SEXP state, SEXP settings, const mrl_ctx *ctx)
+{
+  const int until = glue_item_int(settings, "until");
+  if (!Rf_isNull(state)) {
+    if (TYPEOF(state) != RAWSXP) {
+      Rf_error("internal error: `state` is not raw");
+    }
+    MRL_TRY(mrl_seqtrain_load(train, RAW(state), (size_t)XLENGTH(state)));
+  }
+  return mrl_seqtrain_run(train, until == NA_INTEGER ? SIZE_MAX : (size_t)until, ctx);
+}
+
+/* labels (n_outputs, n); start: parameters to go on from, or NULL; level (n_outputs), or NULL;
+ * state: of an earlier slice, or NULL. */
+SEXP C_seq_train(SEXP codes, SEXP labels, SEXP start, SEXP level, SEXP state, SEXP settings)
 {
   mrl_seqnet net;
   mrl_seqtrain train;
@@ -111,7 +131,7 @@ SEXP C_seq_train(SEXP codes, SEXP labels, SEXP start, SEXP level, SEXP settings)
   }
   train.now = seconds_now;
   mrl_seqtrain_start(&train, bias, from);
-  status = mrl_seqtrain_run(&train, &ctx);
+  status = run_training(&train, state, settings, &ctx);
   SEXP result = PROTECT(list_training(&train));
   result = glue_result(status, result);
   UNPROTECT(1);

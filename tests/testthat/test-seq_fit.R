@@ -102,6 +102,120 @@ test_that("the result depends on the seed and on nothing else", {
   expect_equal(unserialize(serialize(from, NULL)), from)
 })
 
+test_that("responses are expected labels, and effects their differences", {
+  data <- planted(200)
+  counts <- withr::with_seed(3, stats::rpois(200, ifelse(data$hit == 1, 20, 3)))
+  ends <- list(
+    seq_layer("dense", units = 1, input = "global_max_4", name = "counts"),
+    seq_layer("dense", units = 1, input = "global_max_4", name = "logit"),
+    seq_layer("dense", units = 1, input = "global_max_4", name = "inner"),
+    seq_layer("activation", activation = "sigmoid", name = "share")
+  )
+  base <- small_model()$layers[1:4]
+  model <- seq_model(c(base, ends), 24, outputs = c("counts", "logit", "share"))
+  twice <- seq_model(c(base, ends), 24, outputs = c("inner", "share"))
+  expect_error(fit(twice, data$sequence, cbind(data$hit, data$hit), loss = "binary"),
+    "\"inner\", cannot both", class = "mrlearn_error_argument")
+  trained <- fit(model, data$sequence, cbind(counts, data$hit, data$hit),
+    loss = c("poisson", "binary", "binary"), seed = 1, control = quick(3))
+  link <- predict(trained, data$sequence[1:5])
+  response <- predict(trained, data$sequence[1:5], type = "response")
+  expect_equal(response$counts, exp(link$counts))
+  expect_equal(response$logit, stats::plogis(link$logit))
+  expect_identical(response$share, link$share)
+  effects <- mutagenize(trained, data$sequence[1], positions = 7, type = "response")
+  mutant <- data$sequence[1]
+  substr(mutant, 7, 7) <- effects$alt[1]
+  both <- as.matrix(predict(trained, c(mutant, data$sequence[1]), type = "response")[-1])
+  # floats: some ten roundings of numbers of order 10
+  expect_equal(effects$effect[1:3], unname(both[1, ] - both[2, ]), tolerance = 1e-4)
+})
+
+test_that("shares of a profile are a softmax along positions", {
+  model <- seq_preset("bpnet", length = 24, outputs = 2, filters = 2)
+  labels <- withr::with_seed(1, matrix(stats::rpois(30 * 50, 1), 30))
+  trained <- fit(model, planted(30)$sequence, labels, loss = c("multinomial", "squared"), seed = 1,
+    control = quick(1, validation = 0))
+  link <- as.matrix(predict(trained, planted(2)$sequence)[-1])
+  response <- as.matrix(predict(trained, planted(2)$sequence, type = "response")[-1])
+  strand <- seq(2, 48, 2) # channels are fastest
+  expect_equal(unname(response[2, strand]), unname(exp(link[2, strand]) /
+    sum(exp(link[2, strand]))))
+  expect_equal(response[, 49:50], link[, 49:50])
+})
+
+# A training that is stopped by its progress function, as by an interrupt.
+stopped <- function(expr) {
+  tryCatch(expr, interrupt = function(e) NULL)
+}
+interrupt_at <- function(epoch) {
+  function(phase, done, most) {
+    if (done >= epoch) raise_interrupt()
+  }
+}
+raise_interrupt <- function() {
+  signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
+}
+
+test_that("a training that was stopped goes on to the same bits", {
+  data <- planted(300)
+  file <- withr::local_tempfile()
+  run <- function(...) {
+    fit(small_model(), data$sequence, data$noisy, control = quick(9), checkpoint_every = 2, ...)
+  }
+  whole <- run(seed = 1)
+  expect_null(stopped(run(seed = 1, checkpoint = file, progress = interrupt_at(5))))
+  expect_true(file.exists(file))
+  told <- integer()
+  again <- run(checkpoint = file, n_threads = 2, progress = function(phase, done, most) {
+    told <<- c(told, done)
+  }) # the seed is the checkpoint's
+  expect_identical(again$parameters, whole$parameters)
+  expect_identical(again$history[c("train", "validation")], whole$history[c("train", "validation")])
+  expect_gt(told[1], 4)
+  expect_false(file.exists(file))
+})
+
+test_that("a checkpoint of another training is refused", {
+  data <- planted(300)
+  file <- withr::local_tempfile()
+  run <- function(labels, ...) {
+    fit(small_model(), data$sequence, labels, control = quick(9, ...), checkpoint = file,
+      checkpoint_every = 2, seed = 1, progress = interrupt_at(4))
+  }
+  stopped(run(data$noisy))
+  expect_error(run(data$noisy + 1), "other data", class = "mrlearn_error_checkpoint")
+  expect_error(run(data$noisy, clip = 3), "clip", class = "mrlearn_error_checkpoint")
+  saveRDS(1, file)
+  expect_error(run(data$noisy), "no checkpoint", class = "mrlearn_error_checkpoint")
+  expect_error(fit(small_model(), data$sequence, data$noisy, checkpoint = file.path(file, "x")),
+    class = "mrlearn_error_argument")
+})
+
+test_that("an ensemble that was stopped keeps the members that are done", {
+  data <- planted(200)
+  file <- withr::local_tempfile()
+  calls <- 0
+  deadly <- function(phase, done, most) {
+    calls <<- calls + 1
+    if (calls == 3) raise_interrupt() # each member tells of two epochs of three
+  }
+  run <- function(...) {
+    seq_ensemble(small_model(), data$sequence, data$noisy, n = 2, control = quick(3),
+      bootstrap = TRUE, checkpoint_every = 1, ...)
+  }
+  stopped(run(seed = 1, checkpoint = file, progress = deadly))
+  expect_true(all(file.exists(paste0(file, c(".1", ".2")))))
+  calls <- 100
+  again <- run(checkpoint = file, progress = deadly)
+  expect_identical(calls, 101) # of the second member's second epoch alone
+  whole <- run(seed = 1)
+  for (k in 1:2) {
+    expect_identical(again$members[[k]]$parameters, whole$members[[k]]$parameters)
+  }
+  expect_false(any(file.exists(paste0(file, c(".1", ".2")))))
+})
+
 test_that("units are held out and drawn together", {
   data <- planted(300)
   unit <- rep(1:100, 3)

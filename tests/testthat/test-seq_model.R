@@ -114,3 +114,36 @@ test_that("what does not fit is refused by name", {
 test_that("a model prints its layers", {
   expect_snapshot(tiny_model())
 })
+
+# Biostrings' classes by their names: an S4 object with names that as.character() turns to text.
+test_that("sets of Biostrings are read", {
+  here <- environment()
+  methods::setClass("XStringSet", methods::representation(text = "character"), where = here)
+  methods::setMethod("as.character", "XStringSet", function(x, ...) unname(x@text), where = here)
+  methods::setMethod("names", "XStringSet", function(x) names(x@text), where = here)
+  methods::setMethod("length", "XStringSet", function(x) length(x@text), where = here)
+  withr::defer({
+    for (f in c("as.character", "names", "length")) {
+      methods::removeMethod(f, "XStringSet", where = here)
+    }
+    methods::removeClass("XStringSet", where = here)
+  })
+  model <- seq_model(list(seq_layer("dense", units = 1)), 4, parameters = (1:17) / 17)
+  text <- c(one = "ACGT", two = "GGNA")
+  set <- methods::new("XStringSet", text = text)
+  expect_identical(predict(model, set), predict(model, text))
+  expect_identical(mutagenize(model, set, positions = 2), mutagenize(model, text, positions = 2))
+  dir <- withr::local_tempfile()
+  mutagenize(model, set, dir = dir)
+  expect_equal(read_effects(dir), mutagenize(model, text), ignore_attr = "n_chunks")
+})
+
+test_that("a set made by Biostrings itself is read", {
+  name <- "Biostrings" # of Bioconductor: not among what the package suggests
+  if (!nzchar(system.file(package = name))) {
+    skip("Biostrings not installed")
+  }
+  model <- seq_model(list(seq_layer("dense", units = 1)), 4, parameters = (1:17) / 17)
+  text <- c(one = "ACGT", two = "GGNA")
+  expect_identical(predict(model, getExportedValue(name, "DNAStringSet")(text)), predict(model, text))
+})
