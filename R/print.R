@@ -41,7 +41,8 @@ print.summary.iv_fit <- function(x, digits = max(3L, getOption("digits") - 3L), 
 covariance_words <- c(
   iid = "standard errors assume equal variances", HC0 = "robust standard errors (HC0)",
   HC1 = "robust standard errors (HC1)", HC2 = "robust standard errors (HC2)",
-  HC3 = "robust standard errors (HC3)", bootstrap = "bootstrap standard errors"
+  HC3 = "robust standard errors (HC3)", bootstrap = "bootstrap standard errors",
+  unidentified = "infinite standard errors: the effect is not identified"
 )
 
 print_head <- function(x) {

@@ -37,6 +37,8 @@ typedef enum {
   MRL_RNG_SIM_TIAN,
   MRL_RNG_STRATA,
   MRL_RNG_SIM_SEQUENCE,
+  MRL_RNG_SIM_ENVIRONMENT,
+  MRL_RNG_LATENT,
   MRL_RNG_N_PURPOSE
 } mrl_rng_purpose;
 
