@@ -36,7 +36,8 @@ arithmetic_function <- function(text, variables = "x", arg = "text") {
   variables <- check_variable_names(variables)
   evaluate_arithmetic(text, variables, rep(list(NA_real_), length(variables)), arg)
   out <- function() NULL
-  formals(out) <- stats::setNames(rep(as.list(formals(function(x) NULL)), length(variables)), variables)
+  unset <- as.list(formals(function(x) NULL))
+  formals(out) <- stats::setNames(rep(unset, length(variables)), variables)
   body(out) <- bquote(
     evaluate_arithmetic(.(text), .(variables), same_length(mget(.(variables))), .(arg))
   )
