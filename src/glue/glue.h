@@ -77,6 +77,7 @@ SEXP C_dfiv_fit(SEXP data, SEXP settings, SEXP state);
 SEXP C_dfiv_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
 SEXP C_eval_curve(SEXP x, SEXP estimate, SEXP truth, SEXP limits, SEXP quantiles, SEXP settings);
 SEXP C_expr_evaluate(SEXP text, SEXP variables, SEXP columns, SEXP settings);
+SEXP C_flow_fit(SEXP x, SEXP n_row, SEXP settings);
 SEXP C_genotype_impute(SEXP genotypes);
 SEXP C_isa_name(SEXP settings);
 SEXP C_isotonic_fit(SEXP y, SEXP weight);
