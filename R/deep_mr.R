@@ -41,8 +41,8 @@
 #' result
 #' @export
 deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "REML",
-                    pairs = NULL, interval = c("auto", "pairs", "pairs_half", "designed",
-                      "designed_half", "member", "none"),
+                    pairs = NULL, interval = c("auto", "pairs", "pairs_half", "pairs_members",
+                      "designed", "designed_half", "designed_members", "member", "none"),
                     link = c("identity", "log", "logit"), positions = NULL,
                     reverse_complement = FALSE, ..., n_threads = mrl_threads()) {
   link <- check_choice(link, c("identity", "log", "logit"))

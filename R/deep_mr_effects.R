@@ -19,10 +19,12 @@
 #' prediction of the sequence itself; intraclass correlations of .8 were measured), so that IVW's
 #' intervals are far too narrow and Egger's are wide by accident. For the slope, `interval` is
 #' * `"pairs"`: the error of slopes is learnt from measured pairs (see [deep_mr_pairs()]), its mean
-#'   is taken off and its spread makes the interval. `"pairs_half"`: spread half by pairs, half by
-#'   the sequence's own variation between members;
-#' * `"designed"`, `"designed_half"`: the same for several measured mutants of each sequence, with
-#'   the reference measured several times;
+#'   is taken off and its spread makes the interval. `"pairs_half"`: spread half the same for all,
+#'   half by the sequence's own variation between members; `"pairs_members"`: the same, and the
+#'   size of the spread is learnt from pairs and members (these count as their number less one
+#'   sequences), which helps where pairs are few or noisy;
+#' * `"designed"`, `"designed_half"`, `"designed_members"`: the same for several measured mutants of
+#'   each sequence, with the reference measured several times;
 #' * `"member"`: the standard deviation of the members' slopes with Student's t. Only of members
 #'   trained on bootstrap samples ([seq_ensemble()] with `bootstrap = TRUE`) does it come near the
 #'   error, and it never sees what all members have wrong;
@@ -54,6 +56,9 @@
 #'   `"none"`: all. Choosing by the effects that are then used biases effects that are noisy.
 #' @param threshold By default 1 for `"z"` (simulations; 3 was used for BPNet), 10 for `"f"`.
 #' @param least Instruments that a sequence needs, else its row says why it is empty.
+#' @param strongest How strong the strongest instrument of a sequence must be, in standard deviations
+#'   as for `threshold` (for `"f"`, the root of F): where none reaches this, instruments are what
+#'   the model errs by, or mutations of other factors' motifs. 0: any.
 #' @param pairs What [deep_mr_pairs()] returns.
 #' @param conf_level Level of all intervals.
 #' @param n_boot Bootstrap draws of medians and modes.
@@ -91,19 +96,19 @@
 #' deep_mr_effects(effects, "x", "y")
 #' @export
 deep_mr_effects <- function(effects, exposure, outcome, method = NULL,
-                            interval = c("auto", "pairs", "pairs_half", "designed",
-                              "designed_half", "member", "none"),
+                            interval = c("auto", "pairs", "pairs_half", "pairs_members",
+                              "designed", "designed_half", "designed_members", "member", "none"),
                             meta = "REML", instruments = c("z", "f", "none"), threshold = NULL,
-                            least = 3, pairs = NULL, conf_level = 0.95, n_boot = 1000,
-                            control = deep_mr_control(), seed = NULL, n_threads = mrl_threads()) {
+                            least = 3, strongest = 0, pairs = NULL, conf_level = 0.95,
+                            n_boot = 1000, control = deep_mr_control(), seed = NULL, n_threads = mrl_threads()) {
   frame <- deep_frame(effects, exposure, outcome)
   deep_run(frame, deep_settings(frame, method, interval, meta, pairs, instruments, threshold, least,
-    conf_level, n_boot, control, seed, n_threads))
+    strongest, conf_level, n_boot, control, seed, n_threads))
 }
 
 deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML", pairs = NULL,
-                          instruments = "z", threshold = NULL, least = 3, conf_level = 0.95,
-                          n_boot = 1000, control = deep_mr_control(), seed = NULL,
+                          instruments = "z", threshold = NULL, least = 3, strongest = 0,
+                          conf_level = 0.95, n_boot = 1000, control = deep_mr_control(), seed = NULL,
                           n_threads = mrl_threads()) {
   rules <- c("z", "f", "none")
   instruments <- check_choice(instruments, rules, "instruments")
@@ -126,7 +131,7 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
     methods = if (length(others)) mr_method_code(others, mr_method_table(), "method"),
     slope = "slope" %in% method, interval = interval,
     meta = check_choice(meta, meta_methods), rule = instruments, threshold = threshold,
-    least = check_count(least), pairs = pairs, conf_level = check_conf_level(conf_level),
+    least = check_count(least), strongest = check_number(strongest, min = 0), pairs = pairs, conf_level = check_conf_level(conf_level),
     n_boot = n_boot, control = check_deep_control(control), seed = seed,
     n_threads = check_threads(n_threads)
   )
@@ -142,7 +147,7 @@ check_deep_interval <- function(interval, pairs, n_members) {
       stop_argument("pairs", paste0("must be given for the interval \"", interval,
         "\": see deep_mr_pairs()"), "NULL")
     }
-    if (endsWith(interval, "half") && n_members < 2L) {
+    if (grepl("_", interval) && n_members < 2L) {
       stop_argument("interval", "can be half by members only where effects have members",
         describe(interval))
     }
@@ -186,9 +191,11 @@ deep_slopes <- function(frame, settings) {
   check_status(out$status, "estimating slopes")
   table <- out$value$table
   table[is.nan(table)] <- NA
+  weak <- !is.na(table[, 5]) & table[, 5] < settings$strongest
+  table[weak, 2:4] <- NA
   list(
     sequence = frame$sequence, n = as.integer(table[, 1]), slope = table[, 2], sd = table[, 3],
-    ratio = table[, 4], shift = out$value$shift, n_members = nrow(out$value$shift),
+    ratio = table[, 4], strongest = table[, 5], shift = out$value$shift, n_members = nrow(out$value$shift),
     instrument = out$value$instrument == 1L, centre = out$value$centre,
     spread = out$value$spread, rule = settings$rule, threshold = settings$threshold
   )
@@ -220,6 +227,6 @@ slope_rows <- function(fit, reach, frame, settings) {
     std.error = reach$reach / stats::qt((1 + settings$conf_level) / 2, df),
     conf.low = estimate - reach$reach, conf.high = estimate + reach$reach,
     interval = settings$interval, slope = fit$slope, ratio = fit$ratio, intercept = NA_real_,
-    intercept.se = NA_real_, reason = too_few_reason(fit$n, settings$least)
+    intercept.se = NA_real_, reason = no_slope_reason(fit, settings)
   ))
 }

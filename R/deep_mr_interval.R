@@ -1,6 +1,9 @@
 # How far slopes of sequences are from the truth: by measured pairs, or by an ensemble's members.
 
-deep_intervals <- c("pairs", "pairs_half", "designed", "designed_half", "member", "none")
+deep_intervals <- c(
+  "pairs", "pairs_half", "pairs_members", "designed", "designed_half", "designed_members", "member",
+  "none"
+)
 
 #' Settings of intervals from measured pairs
 #'
@@ -104,14 +107,14 @@ error_sizes <- function(sd, sd_calibration, n_members) {
   shrunk <- function(sd) (4 * base + (n_members - 1) * sd^2) / (n_members + 3)
   list(
     new = pmin(1 / 2 + shrunk(sd) / (2 * base), max(1 / 2 + shrunk(sd_calibration) / (2 * base))),
-    calibration = 1 / 2 + shrunk(sd_calibration) / (2 * base)
+    calibration = 1 / 2 + shrunk(sd_calibration) / (2 * base), base = base
   )
 }
 
 # Half-widths around slope + delta for sequences with members' SDs `sd`; NA where there is none.
 calibrated_reach <- function(fit, wide, interval, control, conf_level, n_threads) {
   designed <- startsWith(interval, "designed")
-  half <- endsWith(interval, "_half")
+  half <- endsWith(interval, "_half") || endsWith(interval, "_members")
   pairs <- calibration_pairs(wide, fit, control)
   sd_of <- stats::setNames(fit$sd, fit$sequence)
   if (half) {
@@ -133,18 +136,19 @@ calibrated_reach <- function(fit, wide, interval, control, conf_level, n_threads
   } else {
     list(new = rep(1, length(fit$slope)), calibration = rep(1, errors$n))
   }
-  reach_of(errors, size, !is.na(fit$slope) & !is.na(size$new), control, conf_level, n_threads)
-}
-
-reach_of <- function(errors, size, known, control, conf_level, n_threads) {
   settings <- list(
     unit = max(stats::median(abs(errors$b)), control$least_unit), level = conf_level,
-    n_threads = check_threads(n_threads)
+    df = if (endsWith(interval, "_members")) fit$n_members - 1 else 0,
+    psi0 = if (half) size$base else 0, n_threads = check_threads(n_threads)
   )
+  reach_of(errors, size, !is.na(fit$slope) & !is.na(size$new), settings)
+}
+
+reach_of <- function(errors, size, known, settings) {
   out <- .Call(C_deepmr_reach, list(z = errors$z, v0 = errors$v0, h = size$calibration),
     size$new[known], settings)
   check_status(out$status, "calibrating on measured pairs")
-  q <- stats::qnorm((1 + conf_level) / 2)
+  q <- stats::qnorm((1 + settings$level) / 2)
   reach <- rep(NA_real_, length(known))
   reach[known] <- sqrt(pmax(out$value$reach^2 - q^2 * out$value$variance, 0) +
     q^2 * errors$se_delta^2)

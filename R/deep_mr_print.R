@@ -32,6 +32,8 @@ deep_interval_words <- function(x) {
   words <- c(
     pairs = "calibrated on measured pairs",
     pairs_half = "calibrated on measured pairs, half by the members",
+    pairs_members = "calibrated on measured pairs and the members",
+    designed_members = "calibrated on designed measurements and the members",
     designed = "calibrated on designed measurements",
     designed_half = "calibrated on designed measurements, half by the members",
     member = "by the variation of the ensemble's members", none = "none"

@@ -16,7 +16,7 @@ method_rows <- function(fit, frame, settings) {
   sorted <- order(rep(seq_len(nrow(table)), length(fit$slope)), of)
   each <- each[sorted, ]
   of <- of[sorted]
-  few <- too_few_reason(fit$n, settings$least)[of]
+  few <- no_slope_reason(fit, settings)[of]
   each[!is.na(few), c("b", "se", "ci_low", "ci_high", "intercept", "intercept_se")] <- NA
   local_rows(lapply(fit[c("sequence", "n")], `[`, of), frame, each$method, data.frame(
     estimate = each$b, std.error = each$se, conf.low = each$ci_low, conf.high = each$ci_high,
@@ -34,7 +34,7 @@ summary_effects <- function(fit, frame, settings, table) {
   }
   x <- frame$at$x + 1L
   y <- frame$at$y + 1L
-  use <- fit$instrument & (fit$n >= settings$least)[frame$seq_of]
+  use <- fit$instrument & !is.na(fit$slope)[frame$seq_of]
   bad <- !is.finite(frame$se[x]) | frame$se[x] <= 0 | !is.finite(frame$se[y]) | frame$se[y] <= 0
   dropped <- sum(use & bad)
   if (dropped) {
@@ -56,8 +56,13 @@ local_rows <- function(fit, frame, method, columns, n_variants = diff(frame$at$s
   )
 }
 
-too_few_reason <- function(n, least) {
-  ifelse(n < least, paste0(n, " of at least ", least, " instruments"), NA_character_)
+# Why sequences have no effect.
+no_slope_reason <- function(fit, settings) {
+  ifelse(fit$n < settings$least,
+    paste0(fit$n, " of at least ", settings$least, " instruments"),
+    ifelse(!is.na(fit$strongest) & fit$strongest < settings$strongest,
+      paste0("the strongest instrument is below ", format(settings$strongest)),
+      ifelse(is.na(fit$slope), "effects on the exposure are too small", NA_character_)))
 }
 
 effect_rows <- function(frame, fit) {

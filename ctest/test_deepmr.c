@@ -170,7 +170,8 @@ static void test_law(const mrl_ctx *ctx)
   }
   const double sd = sqrt(squares / (N - 1));
   mrl_deepmr_law law;
-  CHECK(mrl_deepmr_learn(&law, z, v0, h, N, 1) == MRL_OK);
+  mrl_deepmr_prior prior = {.unit = 1};
+  CHECK(mrl_deepmr_learn(&law, z, v0, h, N, &prior) == MRL_OK);
   CHECK_NEAR(law.centre, 0.3, 1e-12);
   double psi = 0, total = 0;
   for (size_t g = 0; g < MRL_DEEPMR_N_GRID; g++) {
@@ -185,7 +186,16 @@ static void test_law(const mrl_ctx *ctx)
   CHECK_NEAR(reach[0], 1.959964 * sqrt(psi), 0.01 * sd);
   CHECK_NEAR(reach[1], reach[0], 0);
   CHECK_NEAR(reach[2], 2 * reach[0], 0.01 * sd);
-  CHECK(mrl_deepmr_learn(&law, z, v0, h, 1, 1) == MRL_TOO_FEW);
+  CHECK(mrl_deepmr_learn(&law, z, v0, h, 1, &prior) == MRL_TOO_FEW);
+  /* As much weight on another variance as the data have: the mean of the two. */
+  prior.df = N;
+  prior.psi0 = 4 * sd * sd;
+  CHECK(mrl_deepmr_learn(&law, z, v0, h, N, &prior) == MRL_OK);
+  size_t most = 0;
+  for (size_t g = 0; g < MRL_DEEPMR_N_GRID; g++) {
+    most = law.weight[g] > law.weight[most] ? g : most;
+  }
+  CHECK_NEAR(law.t[most], sqrt(2.5) * sd, 0.06 * sqrt(2.5) * sd); /* half a step of the grid */
   CHECK(mrl_deepmr_reach(reach, sizes, 3, &law, 1, ctx) == MRL_BAD_ARGUMENT);
 }
 

@@ -31,23 +31,25 @@ mrl_status mrl_deepmr_spread(double *centre, double *spread, const mrl_deepmr_ef
   return isfinite(*spread) ? MRL_OK : MRL_NOT_FINITE;
 }
 
-static int is_instrument(const mrl_deepmr_effects *effects, size_t v, const mrl_deepmr_pick *pick)
+/* How strong variant v moves the exposure, in units of the rule. */
+static double strength(const mrl_deepmr_effects *effects, size_t v, const mrl_deepmr_pick *pick)
 {
   const double x = effects->effect[effects->x[v]];
-  switch (pick->rule) {
-  case MRL_DEEPMR_Z:
-    return x != 0 && fabs(x - pick->centre) >= pick->threshold * pick->spread;
-  case MRL_DEEPMR_F: {
-    const double z = x / effects->se[effects->x[v]];
-    return x != 0 && z * z >= pick->threshold;
+  return pick->rule == MRL_DEEPMR_F ? fabs(x / effects->se[effects->x[v]])
+                                    : fabs(x - pick->centre) / pick->spread;
+}
+
+static int is_instrument(const mrl_deepmr_effects *effects, size_t v, const mrl_deepmr_pick *pick)
+{
+  if (effects->effect[effects->x[v]] == 0 || pick->rule == MRL_DEEPMR_ALL) {
+    return effects->effect[effects->x[v]] != 0;
   }
-  default:
-    return x != 0;
-  }
+  const double by = strength(effects, v, pick);
+  return (pick->rule == MRL_DEEPMR_F ? by * by : by) >= pick->threshold;
 }
 
 typedef struct {
-  double xx, xy, ratio;
+  double xx, xy, ratio, strongest;
   size_t n;
 } moments;
 
@@ -55,7 +57,7 @@ typedef struct {
 static moments add_instruments(int *instrument, const mrl_deepmr_effects *effects, size_t from,
                                size_t to, const mrl_deepmr_pick *pick)
 {
-  moments sum = {0, 0, 0, 0};
+  moments sum = {0, 0, 0, 0, 0};
   for (size_t v = from; v < to; v++) {
     instrument[v] = is_instrument(effects, v, pick);
     if (instrument[v]) {
@@ -63,6 +65,7 @@ static moments add_instruments(int *instrument, const mrl_deepmr_effects *effect
       sum.xx += x * x;
       sum.xy += x * y;
       sum.ratio += y / x;
+      sum.strongest = fmax(sum.strongest, strength(effects, v, pick));
       sum.n++;
     }
   }
@@ -117,6 +120,7 @@ static void one_sequence(double *out, double *shift, int *instrument,
   out[s + n * MRL_DEEPMR_SLOPE] = b;
   out[s + n * MRL_DEEPMR_SD] = enough ? sd_of(mine, effects->n_member) : NAN;
   out[s + n * MRL_DEEPMR_RATIO] = enough ? sum.ratio / (double)sum.n : NAN;
+  out[s + n * MRL_DEEPMR_STRONGEST] = enough ? sum.strongest : NAN;
 }
 
 /* Sequences of a block are shared out, with a poll between blocks. */

@@ -50,8 +50,9 @@ mrl_status mrl_deepmr_spread(double *centre, double *spread, const mrl_deepmr_ef
 enum {
   MRL_DEEPMR_N_INSTRUMENT,
   MRL_DEEPMR_SLOPE,
-  MRL_DEEPMR_SD,    /* SD over members of L_k, divided by their number less 1 */
-  MRL_DEEPMR_RATIO, /* mean of y / x over instruments: the naive estimate */
+  MRL_DEEPMR_SD,        /* SD over members of L_k, divided by their number less 1 */
+  MRL_DEEPMR_RATIO,     /* mean of y / x over instruments: the naive estimate */
+  MRL_DEEPMR_STRONGEST, /* largest |x - centre| / spread of the instruments; F: largest |x / se| */
   MRL_DEEPMR_N_COLUMN
 };
 
@@ -81,7 +82,9 @@ mrl_status mrl_deepmr_noise(double *cov, const double *at, size_t n, const doubl
 /* Values of sqrt(psi): 1e-4, and 70 from .003 to 3 with equal steps of the log. */
 enum { MRL_DEEPMR_N_GRID = 71 };
 
-/* The posterior of d and psi: psi on the grid with equal prior weights, d flat. */
+/* The posterior of d and psi: d flat, psi on the grid with prior weights psi^(-df / 2)
+ * exp(-df psi0 / (2 psi)), as if psi0 had been seen as a variance with df degrees of freedom; equal
+ * weights for df = 0. */
 typedef struct {
   double t[MRL_DEEPMR_N_GRID];                       /* sqrt(psi) */
   double weight[MRL_DEEPMR_N_GRID];                  /* posterior; sums to 1 */
@@ -89,10 +92,14 @@ typedef struct {
   double centre, variance;                           /* of d */
 } mrl_deepmr_law;
 
-/* z, v0, h (n), n at least 2, v0 >= 0 and h > 0; unit: what the grid is multiplied with.
- * MRL_NOT_FINITE. */
+typedef struct {
+  double unit; /* what the grid is multiplied with */
+  double df, psi0;
+} mrl_deepmr_prior;
+
+/* z, v0, h (n), n at least 2, v0 >= 0 and h > 0. MRL_NOT_FINITE. */
 mrl_status mrl_deepmr_learn(mrl_deepmr_law *law, const double *z, const double *v0, const double *h,
-                            size_t n, double unit);
+                            size_t n, const mrl_deepmr_prior *prior);
 
 /* reach (n): c with posterior mass `level` in centre +- c, for the error N(d, psi h_i) of a slope
  * to come, h (n). Equal h behind each other are computed once. Polls. */

@@ -108,16 +108,18 @@ static double grid_point(mrl_deepmr_law *law, size_t g, const double *z, const d
 }
 
 mrl_status mrl_deepmr_learn(mrl_deepmr_law *law, const double *z, const double *v0, const double *h,
-                            size_t n, double unit)
+                            size_t n, const mrl_deepmr_prior *prior)
 {
-  if (n < 2 || !(unit > 0)) {
+  if (n < 2 || !(prior->unit > 0)) {
     return MRL_TOO_FEW;
   }
   const double step = log(3 / 0.003) / (MRL_DEEPMR_N_GRID - 2);
   double most = -INFINITY, total = 0;
   for (size_t g = 0; g < MRL_DEEPMR_N_GRID; g++) {
-    law->t[g] = unit * (g == 0 ? 1e-4 : 0.003 * exp(step * (double)(g - 1)));
-    law->weight[g] = grid_point(law, g, z, v0, h, n);
+    law->t[g] = prior->unit * (g == 0 ? 1e-4 : 0.003 * exp(step * (double)(g - 1)));
+    const double psi = law->t[g] * law->t[g];
+    law->weight[g] =
+        grid_point(law, g, z, v0, h, n) - prior->df / 2 * (log(psi) + prior->psi0 / psi);
     most = fmax(most, law->weight[g]);
   }
   for (size_t g = 0; g < MRL_DEEPMR_N_GRID; g++) {

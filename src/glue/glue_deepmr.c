@@ -96,12 +96,15 @@ SEXP C_deepmr_reach(SEXP errors, SEXP h_new, SEXP settings)
   const double *v0 = glue_dbl(glue_item(errors, "v0"), n, "v0");
   const double *h = glue_dbl(glue_item(errors, "h"), n, "h");
   const double *wanted = glue_dbl(h_new, n_new, "h_new");
-  const double unit = glue_item_dbl(settings, "unit"), level = glue_item_dbl(settings, "level");
+  const double level = glue_item_dbl(settings, "level");
+  const mrl_deepmr_prior prior = {.unit = glue_item_dbl(settings, "unit"),
+                                  .df = glue_item_dbl(settings, "df"),
+                                  .psi0 = glue_item_dbl(settings, "psi0")};
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   SEXP value = PROTECT(glue_list(names, 7));
   double *reach = glue_list_dbl(value, 6, n_new);
   mrl_deepmr_law law = {.centre = 0};
-  mrl_status status = mrl_deepmr_learn(&law, z, v0, h, (size_t)n, unit);
+  mrl_status status = mrl_deepmr_learn(&law, z, v0, h, (size_t)n, &prior);
   if (status == MRL_OK) {
     status = mrl_deepmr_reach(reach, wanted, (size_t)n_new, &law, level, &ctx);
   }

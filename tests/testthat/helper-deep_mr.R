@@ -26,13 +26,14 @@ oracle_deep_grid <- function(unit) {
 }
 
 # The posterior on the grid: weights, means and variances of d.
-oracle_deep_law <- function(z, v0, h, unit) {
+oracle_deep_law <- function(z, v0, h, unit, df = 0, psi0 = 0) {
   t <- oracle_deep_grid(unit)
   each <- vapply(t, function(t) {
     w <- 1 / (v0 + t^2 * h)
     d <- sum(w * z) / sum(w)
     # The likelihood of z with d integrated out over a flat prior.
-    log_likelihood <- sum(stats::dnorm(z, d, 1 / sqrt(w), log = TRUE)) - log(sum(w)) / 2
+    log_likelihood <- sum(stats::dnorm(z, d, 1 / sqrt(w), log = TRUE)) - log(sum(w)) / 2 +
+      if (df > 0) stats::dgamma(1 / t^2, df / 2, df * psi0 / 2, log = TRUE) - 2 * log(t) else 0
     c(d, 1 / sum(w), log_likelihood)
   }, numeric(3))
   weight <- exp(each[3, ] - max(each[3, ]))
@@ -76,14 +77,15 @@ oracle_deep_calibrated <- function(pairs, noise, noise_mutant, slope, sd, n_memb
   sd_pairs <- sd[vapply(groups, function(i) pairs$sequence[i[1]], "")]
   s0 <- exp(mean(log(sd_pairs^2)))
   h_of <- function(s) {
-    if (endsWith(interval, "half")) {
+    if (grepl("_", interval)) {
       1 / 2 + (4 * s0 + (n_members - 1) * s^2) / (n_members + 3) / (2 * s0)
     } else {
       rep(1, length(s))
     }
   }
   law <- oracle_deep_law(parts$u / (lambda * parts$ff), parts$v / (lambda * parts$ff)^2,
-    h_of(sd_pairs), max(stats::median(abs(parts$b)), 0.3))
+    h_of(sd_pairs), max(stats::median(abs(parts$b)), 0.3),
+    df = if (endsWith(interval, "members")) n_members - 1 else 0, psi0 = s0)
   q <- stats::qnorm((1 + level) / 2)
   h <- pmin(h_of(sd), max(h_of(sd_pairs)))
   reach <- vapply(h, function(h) oracle_deep_reach(law, h, level), 0)

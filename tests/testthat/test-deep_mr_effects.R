@@ -87,7 +87,7 @@ test_that("threads, rows per member and a variant column change nothing", {
 })
 
 test_that("intervals by pairs are those of the loops", {
-  for (interval in c("pairs", "pairs_half", "designed", "designed_half")) {
+  for (interval in setdiff(deep_intervals, c("member", "none"))) {
     set.seed(5)
     effects <- toy_effects(n_seq = 15)
     designed <- startsWith(interval, "designed")
