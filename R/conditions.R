@@ -6,8 +6,10 @@
 #' length or value), `mrlearn_error_formula`, `mrlearn_error_data` (missing, infinite or empty
 #' data), `mrlearn_error_collinear`, `mrlearn_error_underidentified` (fewer instruments than
 #' exposures), `mrlearn_error_numeric` (the arithmetic failed), `mrlearn_error_checkpoint` (the file
-#' of an interrupted run cannot be used), `mrlearn_error_package` (a suggested package is not
-#' installed) and `mrlearn_error_internal` (our bug).
+#' of an interrupted run cannot be used), `mrlearn_error_file` (a file cannot be written),
+#' `mrlearn_error_locked` (another process is at work), `mrlearn_error_worker` (workers died),
+#' `mrlearn_error_package` (a suggested package is not installed) and `mrlearn_error_internal` (our
+#' bug).
 #' Warnings have `mrlearn_warning` and `mrlearn_warning_<what>`, messages `mrlearn_message` and
 #' `mrlearn_message_<what>`, so that each kind can be caught or muffled by itself.
 #'

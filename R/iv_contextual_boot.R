@@ -4,24 +4,23 @@
 # One estimate per replicate, in the light form, and the average slopes. A draw is expressed by how
 # often each unit came: rows drawn twice stay in one fold and do not tell a network of themselves.
 contextual_bootstrap <- function(problem, n_boot) {
-  estimates <- vector("list", n_boot)
-  failed <- 0L
-  for (b in seq_len(n_boot)) {
+  if (on_futures("auto")) {
+    problem$how$n_threads <- 1L
+  }
+  one <- function(b) {
     drawn <- rng_draw("below", problem$n_units, seed = problem$how$seed, stream = b,
       parameter = problem$n_units, purpose = "bootstrap")
     count <- tabulate(drawn + 1, problem$n_units)
-    estimate <- tryCatch(
-      suppressWarnings(contextual_estimate(drawn_problem(problem, count)),
+    tryCatch(
+      suppressWarnings(light_estimate(contextual_estimate(drawn_problem(problem, count))),
         classes = "mrlearn_warning"),
       mrlearn_error = function(e) NULL
     )
-    if (is.null(estimate)) {
-      failed <- failed + 1L
-    } else {
-      estimates[[b]] <- light_estimate(estimate)
-    }
   }
+  estimates <- lapply_jobs(seq_len(n_boot), one, chunk = ceiling(n_boot / 20),
+    doing = "refitting bootstrap samples")
   estimates <- estimates[!vapply(estimates, is.null, NA)]
+  failed <- n_boot - length(estimates)
   if (length(estimates) < 2L) {
     stop_mrl("numeric", "Of ", n_boot, " bootstrap replicates ", failed, " failed.")
   }

@@ -69,11 +69,8 @@ cox_replicates <- function(frame, stage_columns, how) {
       mrlearn_error = function(e) NULL
     )
   }
-  runs <- if (on_futures(how$workers)) {
-    future.apply::future_lapply(seq_len(how$n_boot), one, future.seed = NULL)
-  } else {
-    lapply(seq_len(how$n_boot), one)
-  }
+  runs <- lapply_jobs(seq_len(how$n_boot), one, workers = how$workers,
+    chunk = ceiling(how$n_boot / 20), doing = "refitting bootstrap samples")
   good <- keep_replicates(!vapply(runs, is.null, NA), how$n_boot)
   do.call(cbind, runs[good])
 }

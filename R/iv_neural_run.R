@@ -138,36 +138,15 @@ bind_replicates <- function(blocks, n_boot, isa) {
   lapply(out, function(m) if (!is.null(m)) m[, good, drop = FALSE])
 }
 
-# Is the bootstrap to run on future workers? "auto": where a plan other than sequential is set.
-on_futures <- function(workers) {
-  planned <- function() {
-    !inherits(future::plan(), "sequential")
-  }
-  switch(workers,
-    threads = FALSE,
-    future = TRUE,
-    auto = "future" %in% loadedNamespaces() && requireNamespace("future.apply", quietly = TRUE) &&
-      planned()
-  )
-}
-
-check_workers <- function(workers) {
-  workers <- check_choice(workers, c("auto", "threads", "future"))
-  if (workers == "future" && !requireNamespace("future.apply", quietly = TRUE)) {
-    stop_argument("workers", "\"future\" needs the package future.apply", "none installed")
-  }
-  workers
-}
-
 # Each worker one block, on one thread.
 boot_futures <- function(data, settings, value, from, count) {
   settings$n_threads <- 1L
   n_blocks <- min(count, max(1L, as.integer(min(future::nbrOfWorkers(), count))))
   ends <- round(seq(0, count, length.out = n_blocks + 1L))
   blocks <- lapply(seq_len(n_blocks), function(b) c(from + ends[b], ends[b + 1L] - ends[b]))
-  future.apply::future_lapply(blocks, boot_block,
-    data = data, settings = settings, value = value, future.globals = FALSE,
-    future.packages = "mrlearn", future.chunk.size = 1
+  lapply_jobs(blocks, boot_block,
+    data = data, settings = settings, value = value, workers = "future",
+    doing = "refitting bootstrap samples"
   )
 }
 

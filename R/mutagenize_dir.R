@@ -11,26 +11,29 @@ mutagenize_to_dir <- function(model, sequences, dir, per_chunk, ..., positions =
     NROW(sequences))
   variants <- if (!is.null(variants)) check_variants(variants)
   of <- if (!is.null(variants)) variant_sequence(variants$sequence, ids)
-  which <- if (is.null(of)) seq_along(ids) else sort(unique(of))
+  wanted <- if (is.null(of)) seq_along(ids) else sort(unique(of))
   letters <- if (is.array(sequences)) dim(sequences)[2] else nchar(sequences[1])
   more <- with_seed_of_masks(list(...), dir)
   size <- if (is.null(per_chunk)) max(1L, 16384L %/% max(1L, letters)) else check_count(per_chunk)
   key <- effects_key(model, sequences, c(list(positions = positions, variants = variants,
     size = size), more))
-  open_effects(dir, key, ceiling(length(which) / size))
-  chunks <- split(which, (seq_along(which) - 1L) %/% size)
-  bar <- effects_progress(length(chunks))
-  for (k in seq_along(chunks)) {
-    file <- chunk_file(dir, k)
-    if (!file.exists(file)) {
-      at <- chunks[[k]]
-      mine <- if (!is.null(of)) chunk_variants(variants, of, at)
-      effects <- do.call(mutagenize, c(list(model, named_part(sequences, ids, at),
-        positions = positions, variants = mine), more))
-      write_atomically(effects, file)
-    }
-    bar()
+  open_effects(dir, key, ceiling(length(wanted) / size))
+  chunks <- unname(split(wanted, (seq_along(wanted) - 1L) %/% size))
+  if (on_futures("auto")) {
+    more$n_threads <- 1L
   }
+  waiting <- which(!file.exists(chunk_file(dir, seq_along(chunks))))
+  teller <- count_teller(interactive(), length(chunks), length(chunks) - length(waiting),
+    "Mutagenesis")
+  on.exit(teller$close())
+  write_chunk <- function(k) {
+    at <- chunks[[k]]
+    mine <- if (!is.null(of)) chunk_variants(variants, of, at)
+    effects <- do.call(mutagenize, c(list(model, named_part(sequences, ids, at),
+      positions = positions, variants = mine), more))
+    write_atomically(effects, chunk_file(dir, k))
+  }
+  lapply_jobs(waiting, write_chunk, told = teller$tell, doing = "mutating sequences")
   invisible(dir)
 }
 
@@ -122,16 +125,6 @@ open_effects <- function(dir, key, n_chunks) {
     stop_argument("dir", "must be a directory that can be written to", describe(dir))
   }
   write_atomically(list(format = effects_format, key = key, n_chunks = n_chunks), file)
-}
-
-# A function to be called after each chunk.
-effects_progress <- function(n) {
-  if (!interactive() || n < 2L) {
-    return(function() NULL)
-  }
-  env <- parent.frame()
-  id <- cli::cli_progress_bar("Mutagenesis", total = n, .envir = env)
-  function() cli::cli_progress_update(id = id, .envir = env)
 }
 
 #' Read effects of mutations from a directory

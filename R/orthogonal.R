@@ -84,7 +84,11 @@ orthogonal <- function(fit, estimand = c("average_derivative", "ate"), from = NU
     n_threads = check_threads(n_threads)
   )
   problem <- orthogonal_problem(fit, data, parent.frame(), how, resolve_seed(seed))
-  parts <- lapply(seq_len(how$folds), function(k) fold_scores(problem, target, how, k))
+  if (on_futures("auto")) {
+    how$n_threads <- 1L
+  }
+  parts <- lapply_jobs(seq_len(how$folds), function(k) fold_scores(problem, target, how, k),
+    doing = "refitting folds")
   whole <- function(name) unlist(lapply(parts, `[[`, name))
   rows <- whole("rows")
   out <- score_table(whole("score"), problem$weights[rows], problem$frame$cluster[rows],

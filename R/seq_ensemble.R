@@ -14,8 +14,8 @@
 #' @param n Number of members, at least 2.
 #' @param bootstrap,unit As in [fit.seq_model()].
 #' @param workers Where members are trained: `"threads"`, one after the other, each on `n_threads`
-#'   threads; `"future"`, by future.apply under the plan that is set, each on one thread; `"auto"`:
-#'   futures if a parallel plan is set.
+#'   threads; `"future"`, by the package future under the plan that is set, each on one thread;
+#'   `"auto"`: futures if a parallel plan is set.
 #' @param checkpoint Where to keep the members while the ensemble is trained, or NULL: member k in
 #'   the file of this name with `.k` behind it, done or not. A run that is interrupted goes on from
 #'   them, as [fit()][fit.seq_model()] does; at its end they are removed.
@@ -51,11 +51,8 @@ seq_ensemble <- function(model, sequences, labels, n = 5, bootstrap = FALSE, uni
     fit_sequences(model, sequences, labels, bootstrap = bootstrap, unit = unit, ...,
       checkpoint = files[k], stay = TRUE, seed = seed + k - 1, n_threads = n_threads)
   }
-  members <- if (on_futures(workers)) {
-    future.apply::future_lapply(seq_len(n), one, n_threads = 1L, future.seed = NULL)
-  } else {
-    lapply(seq_len(n), one, n_threads = n_threads)
-  }
+  members <- lapply_jobs(seq_len(n), one, n_threads = if (on_futures(workers)) 1L else n_threads,
+    workers = workers, doing = "training an ensemble")
   unlink(files)
   structure(list(members = members, bootstrap = bootstrap, seed = seed), class = "seq_ensemble")
 }

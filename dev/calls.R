@@ -162,6 +162,9 @@ calls <- alist(
   C_sim_sequence_hits = truth(sim_sequences(n = 2, length = 40, seed = 1))$oracle(strrep("AG", 20)),
   C_sim_summary = sim_summary(n_snps = 4, seed = 1),
   C_sim_tian = sim_tian2023(n = 12, scenario = "D", outcome = 4, seed = 1),
+  C_sim_variable = add_variable(simulation(12, seed = 1), "G", "ld", frequency = c(0.2, 0.3),
+    r = 0.5
+  ),
   C_strata_effects = suppressWarnings(iv_doubly_ranked(I(y > 0) + 0 ~ x + w | z + w, toy,
     family = "binomial", n_strata = 2, n_repeats = 2, leave_out = 1, cluster = ~family, seed = 1
   )),

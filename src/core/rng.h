@@ -39,6 +39,7 @@ typedef enum {
   MRL_RNG_SIM_SEQUENCE,
   MRL_RNG_SIM_ENVIRONMENT,
   MRL_RNG_LATENT,
+  MRL_RNG_SIM_VARIABLE,
   MRL_RNG_N_PURPOSE
 } mrl_rng_purpose;
 

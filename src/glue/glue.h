@@ -131,6 +131,7 @@ SEXP C_sim_sequence(SEXP motifs, SEXP settings);
 SEXP C_sim_sequence_hits(SEXP sequences, SEXP motifs, SEXP settings);
 SEXP C_sim_summary(SEXP settings);
 SEXP C_sim_tian(SEXP settings);
+SEXP C_sim_variable(SEXP a, SEXP b, SEXP settings);
 SEXP C_strata_effects(SEXP data, SEXP settings);
 SEXP C_weak_set(SEXP settings);
 SEXP C_weak_test(SEXP beta, SEXP settings);

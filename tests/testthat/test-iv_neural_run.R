@@ -46,7 +46,7 @@ test_that("results do not depend on threads, and the seed makes them", {
 })
 
 test_that("future workers give the same replicates, and predict the same", {
-  skip_if_not_installed("future.apply")
+  skip_if_not_installed("future")
   here <- quick(n_boot = 11)
   old <- future::plan("multisession", workers = 2)
   withr::defer(future::plan(old))
