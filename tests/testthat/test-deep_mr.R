@@ -1,0 +1,145 @@
+# From models to effects: links, pairs, bad input, printing, plots.
+
+# Binding sites are letters: "A" of the exposure, "C" of the outcome; three members whose slopes
+# differ by a tenth.
+toy_model <- function(slopes = c(1.4, 1.5, 1.6), link = identity) {
+  count <- function(s, letter) nchar(gsub(paste0("[^", letter, "]"), "", s))
+  seq_predictor(function(s) {
+    a <- count(s, "A") + 0.1 * count(s, "G")
+    out <- array(0, c(length(s), 3, length(slopes)), list(NULL, c("x", "y", "other"), NULL))
+    for (k in seq_along(slopes)) {
+      out[, , k] <- link(cbind(a, 2 + slopes[k] * a, count(s, "C")))
+    }
+    out
+  })
+}
+
+toy_sequences <- c(one = "ACGTACGTAA", two = "CCGTTTGGAA", three = "AAAACCGGTT", four = "GATTACAGAT")
+
+test_that("a model's slopes are found, with the members' variation", {
+  fit <- deep_mr(toy_model(), toy_sequences, "x", "y", instruments = "none")
+  expect_s3_class(fit, "deep_mr")
+  expect_identical(fit$local$sequence, names(toy_sequences))
+  expect_equal(fit$local$estimate, rep(1.5, 4), tolerance = 1e-12)
+  # Members are exactly proportional, so that each one's influence is its slope less the mean.
+  expect_equal(fit$local$std.error, rep(0.1, 4), tolerance = 1e-9)
+  expect_equal(fit$local$conf.high, rep(1.5 + qt(0.975, 2) * 0.1, 4), tolerance = 1e-9)
+  expect_equal(fit$global$std.error[fit$global$method == "members"], 0.1 * sqrt(4 / 3),
+    tolerance = 1e-9)
+  expect_identical(fit$n_members, 3L)
+  part <- deep_mr(toy_model(), toy_sequences, "x", "y", instruments = "none", positions = 1:4)
+  expect_identical(part$local$n_variants, rep(12L, 4))
+})
+
+test_that("links take effects to the scale of the mean", {
+  on_log <- toy_model(link = function(m) log(1 + m))
+  fit <- deep_mr(on_log, toy_sequences, "x", "y", link = "log", instruments = "none")
+  expect_equal(fit$local$estimate, rep(1.5, 4), tolerance = 1e-12)
+  expect_equal(fit$local$std.error, rep(0.1, 4), tolerance = 1e-9)
+  on_logit <- toy_model(slopes = c(0.4, 0.5, 0.6), link = function(m) stats::qlogis((m + 1) / 30))
+  fit <- deep_mr(on_logit, toy_sequences, "x", "y", link = "logit", instruments = "none")
+  expect_equal(fit$local$estimate, rep(0.5, 4), tolerance = 1e-12)
+  one <- toy_model(slopes = 1.5, link = function(m) log(1 + m))
+  single <- seq_predictor(function(s) one$f(s)[, , 1])
+  expect_warning(
+    fit <- deep_mr(single, toy_sequences, "x", "y", link = "log", instruments = "none"),
+    class = "mrlearn_warning_no_interval"
+  )
+  expect_equal(fit$local$estimate, rep(1.5, 4), tolerance = 1e-12)
+})
+
+test_that("an ensemble of networks goes through", {
+  sim <- sim_sequences(n = 200, length = 60, seed = 1)
+  model <- seq_model(list(
+    seq_layer("conv", units = 3, taps = 9), seq_layer("activation", activation = "relu"),
+    seq_layer("global_max"), seq_layer("dense", units = 2)
+  ), length = 60, output_names = c("exposure", "outcome"))
+  labels <- cbind(exposure = sim$exposure_label, outcome = sim$outcome_label)
+  ensemble <- seq_ensemble(model, sim$sequence, labels, n = 2, bootstrap = TRUE, seed = 1,
+    control = seq_control(epochs = 2))
+  sequences <- stats::setNames(sim$sequence[1:5], paste0("s", 1:5))
+  fit <- deep_mr(ensemble, sequences, "exposure", "outcome")
+  effects <- mutagenize(ensemble, sequences)
+  expect_identical(fit$local, deep_mr_effects(effects, "exposure", "outcome")$local)
+  expect_identical(deep_mr(ensemble, sequences, "exposure", "outcome", n_threads = 2), fit)
+})
+
+test_that("pairs hold predicted and measured differences", {
+  sequences <- c(a = "ACGT", b = "CCCC", a1 = "CCGT", b1 = "CCCA")
+  labels <- cbind(x = c(1, 0, 0.2, 1.5), y = c(5, 3, 3.1, 4))
+  pairs <- deep_mr_pairs(toy_model(), sequences, labels, c(NA, NA, "a", "b"),
+    keep = c(FALSE, FALSE, TRUE, FALSE), n_measured = c(4, 4, 1, 1))
+  expect_identical(pairs$sequence, c("a", "a", "b", "b"))
+  expect_identical(pairs$mutant, c("a1", "a1", "b1", "b1"))
+  expect_equal(pairs$effect, c(-1, -1.5, 1, 1.5))
+  expect_equal(pairs$observed, c(-0.8, -1.9, 1.5, 1))
+  expect_equal(pairs$level, c(1.1, 2 + 1.5 * 1.1, 0, 2))
+  expect_equal(pairs$level_mutant, pairs$level + pairs$effect)
+  expect_identical(pairs$keep, c(TRUE, TRUE, FALSE, FALSE))
+  expect_identical(pairs$n_measured, rep(4, 4))
+  expect_identical(pairs$n_measured_mutant, rep(1, 4))
+})
+
+test_that("bad input is refused with its class", {
+  model <- toy_model()
+  s <- toy_sequences
+  labels <- cbind(x = 1:4, y = 1:4)
+  expect_snapshot(error = TRUE, {
+    deep_mr(model, s, "x", "z")
+    deep_mr(model, s, "x", "y", thresold = 2)
+    deep_mr(model, c(a = "ACGT", a = "TTTT"), "x", "y")
+    deep_mr(model, s, "x", "y", interval = "pairs")
+    deep_mr_pairs(model, s, labels, c(NA, NA, NA, "five"))
+    deep_mr_pairs(model, s, labels, rep(NA, 4))
+    deep_mr_pairs(model, unname(s), labels, c(NA, "one", NA, NA))
+    deep_mr_pairs(model, c(s[1:3], one = "AAAAAAAAAA"), labels, c(NA, "one", NA, NA))
+    deep_mr_pairs(model, s, labels[1:3, ], c(NA, "one", NA, NA))
+    deep_mr_pairs(model, s, unname(labels), c(NA, "one", NA, NA))
+    deep_mr_pairs(model, s, cbind(u = 1:4), c(NA, "one", NA, NA))
+    deep_mr_pairs(model, s, labels, c(NA, "one", NA, NA), keep = 1)
+    deep_mr_pairs(model, s, labels, c(NA, "one", NA, NA), n_measured = 0)
+    deep_mr_control(null_below = -1)
+  })
+})
+
+test_that("results print, tidy and glance", {
+  set.seed(1)
+  effects <- toy_effects(n_seq = 12)
+  fit <- deep_mr_effects(effects, "x", "y", pairs = toy_pairs(),
+    method = c("slope", "mr_ivw"))
+  expect_snapshot(print(fit))
+  expect_snapshot(print(summary(fit)))
+  local <- tidy(fit, "local", conf.int = TRUE)
+  expect_identical(nrow(local), 24L)
+  expect_identical(local$conf.low, fit$local$conf.low)
+  expect_identical(tidy(fit)$estimate, fit$global$estimate)
+  expect_identical(tidy(fit)$term[fit$global$main], "pair-IV")
+  expect_identical(glance(fit)$estimate, fit$global$estimate[1])
+  expect_identical(glance(fit)$delta, fit$calibration$delta)
+  file <- withr::local_tempfile()
+  saveRDS(fit, file)
+  expect_identical(readRDS(file), fit)
+})
+
+test_that("every type of plot draws what it says", {
+  set.seed(2)
+  fit <- deep_mr_effects(toy_effects(n_seq = 50), "x", "y", pairs = toy_pairs(),
+    method = c("slope", "mr_egger_regression"))
+  withr::local_pdf(NULL)
+  forest <- plot(fit)
+  expect_identical(nrow(forest), 40L)
+  expect_false(is.unsorted(-forest$estimate))
+  expect_identical(plot(fit, "global")$estimate, fit$global$estimate)
+  expect_identical(nrow(plot(fit, "calibration")), fit$calibration$n)
+  expect_identical(nrow(plot(fit, "density")),
+    sum(fit$local$method == "slope" & !is.na(fit$local$estimate)))
+  one <- plot(fit, "scatter", sequences = "s3", method = "MR Egger")
+  expect_true(all(one$sequence == "s3" & one$instrument))
+  expect_error(plot(fit, "scatter", sequences = "none"), class = "mrlearn_error_argument")
+  member <- deep_mr_effects(toy_effects(), "x", "y")
+  expect_error(plot(member, "calibration"), class = "mrlearn_error_argument")
+  skip_if_not_installed("ggplot2")
+  for (type in c("forest", "scatter", "density", "global", "calibration")) {
+    expect_s3_class(ggplot2::ggplot_build(ggplot2::autoplot(fit, type)), "ggplot_built")
+  }
+})
