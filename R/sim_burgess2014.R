@@ -68,23 +68,22 @@ sim_burgess2014 <- function(n = 1e4, shape = c("linear", "quadratic", "J", "thre
   maf <- check_number(maf, min = 0, max = 1, open = TRUE)
   settings <- list(
     n = check_count(n), maf = maf, shape = match(shape, names(burgess_curves)) - 1L,
+    logistic = type == "logistic", binary = type != "continuous", cutoff = cutoff,
     seed = resolve_seed(seed), n_threads = check_threads(n_threads)
   )
   out <- .Call(C_sim_burgess, settings)
   check_status(out$status, "simulating X and Y")
   parts <- out$value
-  noise <- outcome_noise(parts$e, type)
-  y <- observed_outcome(parts$y, parts$e, noise, type, cutoff)
   truth <- c(
     list(beta = parts$slope),
     outcome_curve(burgess_curves[[shape]], binary_means$uniform[[type]], cutoff),
     list(
-      U = parts$u, noise_x = parts$v, noise_y = noise, instruments = "g", shape = shape, maf = maf,
+      U = parts$u, noise_x = parts$v, noise_y = parts$e, instruments = "g", shape = shape, maf = maf,
       type = type, cutoff = cutoff, n = settings$n, seed = settings$seed
     )
   )
   about <- strata_about("sim_burgess2014", truth, paste("Causal curve of X on Y:", shape))
-  new_mr_sim(list(Y = y, X = parts$x, g = parts$g), truth, about)
+  new_mr_sim(list(Y = parts$y, X = parts$x, g = parts$g), truth, about)
 }
 
 strata_about <- function(name, truth, design) {
@@ -94,24 +93,6 @@ strata_about <- function(name, truth, design) {
       format(truth$seed, digits = 16)),
     paste0(design, if (binary) paste0("; Y is 1 where the ",
       if (truth$type == "logistic") "logistic ", "liability is above ", format(truth$cutoff)))
-  )
-}
-
-# A normal noise as one of the law that the outcome needs: the same rank, so that a person's
-# liability moves with it.
-outcome_noise <- function(e, type) {
-  if (type == "logistic") {
-    return(stats::pnorm(e, log.p = TRUE) - stats::pnorm(e, lower.tail = FALSE, log.p = TRUE))
-  }
-  e
-}
-
-# y: the outcome or liability with the normal noise e, which `noise` takes the place of.
-observed_outcome <- function(y, e, noise, type, cutoff) {
-  switch(type,
-    continuous = y,
-    liability = as.double(y > cutoff),
-    logistic = as.double(y + (noise - e) > cutoff)
   )
 }
 

@@ -80,27 +80,26 @@ sim_tian2023 <- function(n = 1e4, scenario = c("A", "B", "C", "D"), outcome = 1,
   cutoff <- check_number(cutoff)
   settings <- list(
     n = check_count(n), scenario = match(scenario, names(tian_scenarios)) - 1L,
-    outcome = outcome, seed = resolve_seed(seed), n_threads = check_threads(n_threads)
+    outcome = outcome, logistic = type == "logistic", binary = type != "continuous",
+    cutoff = cutoff, seed = resolve_seed(seed), n_threads = check_threads(n_threads)
   )
   out <- .Call(C_sim_tian, settings)
   check_status(out$status, "simulating X and Y")
   parts <- out$value
-  noise <- outcome_noise(parts$u3, type)
   h <- tian_curves[[outcome]]
-  y <- observed_outcome(parts$y, parts$u3, noise, type, cutoff)
   truth <- c(
     list(beta = parts$slope),
     outcome_curve(h, binary_means$normal[[type]], cutoff),
     list(
       strata_target = strata_target(parts$z, parts$x, h$curve),
       X_exact = if (scenario == "D") parts$exact else parts$x, U = parts$u2, noise_x = parts$u1,
-      noise_y = noise, instruments = "Z", scenario = scenario, outcome = outcome,
+      noise_y = parts$u3, instruments = "Z", scenario = scenario, outcome = outcome,
       type = type, cutoff = cutoff, n = settings$n, seed = settings$seed
     )
   )
   about <- strata_about("sim_tian2023", truth, paste0("Scenario ", scenario, " (",
     tian_scenarios[[scenario]], "), causal curve ", outcome))
-  new_mr_sim(list(Y = y, X = parts$x, Z = parts$z), truth, about)
+  new_mr_sim(list(Y = parts$y, X = parts$x, Z = parts$z), truth, about)
 }
 
 # cov(z, h(x)) / cov(z, x) within each stratum.

@@ -143,9 +143,47 @@ static void test_tian(void)
   free(two);
 }
 
+/* Logistic noise (variance pi^2 / 3, kurtosis 4.2) in the same streams, and outcomes that are 1
+ * above the cutoff. */
+static void test_binary(void)
+{
+  double *one = calloc(8 * N, sizeof(double)), *y = one, *e = one + N, *rest = one + 2 * N;
+  const mrl_ctx ctx = {2, NULL, NULL};
+  mrl_sim_burgess b = {y, rest, rest + N, rest + 2 * N, rest + 3 * N, rest + 4 * N, e};
+  mrl_sim_burgess_settings s = {.n = N, .seed = SEED, .maf = .3, .logistic = 1};
+  CHECK(mrl_sim_burgess_run(&b, &s, &ctx) == MRL_OK);
+  const double mean = 0, variance = 9.869604401089358 / 3, kurtosis = 4.2;
+  check_laws((const double *const[]){e}, &mean, &variance, &kurtosis, 1);
+  double *liability = calloc(N, sizeof(double));
+  memcpy(liability, y, N * sizeof(double));
+  s.binary = 1;
+  s.cutoff = .5;
+  CHECK(mrl_sim_burgess_run(&b, &s, &ctx) == MRL_OK);
+  for (int i = 0; i < N; i++) {
+    CHECK(y[i] == (liability[i] > .5));
+  }
+  mrl_sim_tian t = {.y = y, .x = rest, .slope = rest + N, .z = rest + 2 * N};
+  t.u1 = rest + 3 * N;
+  t.u2 = rest + 4 * N;
+  t.u3 = e;
+  mrl_sim_tian_settings st = {.n = N, .seed = SEED, .outcome = 2, .logistic = 1};
+  CHECK(mrl_sim_tian_run(&t, &st, &ctx) == MRL_OK);
+  check_laws((const double *const[]){e}, &mean, &variance, &kurtosis, 1);
+  memcpy(liability, y, N * sizeof(double));
+  st.binary = 1;
+  st.cutoff = -1;
+  CHECK(mrl_sim_tian_run(&t, &st, &ctx) == MRL_OK);
+  for (int i = 0; i < N; i++) {
+    CHECK(y[i] == (liability[i] > -1));
+  }
+  free(liability);
+  free(one);
+}
+
 int main(void)
 {
   test_burgess();
+  test_binary();
   test_tian();
   return CTEST_DONE();
 }

@@ -22,6 +22,14 @@ static inline mrl_rng mrl_chunk_stream(uint64_t seed, mrl_rng_purpose purpose, s
   return mrl_rng_stream(seed, purpose, (uint64_t)column << 32 | chunk);
 }
 
+/* Whether each number is above a cutoff: 1 or 0 in its place. y (count) */
+static inline void mrl_above(double *y, double cutoff, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    y[i] = y[i] > cutoff;
+  }
+}
+
 /* The job on all of n >= 1 rows. */
 static inline void mrl_each_chunk(size_t n, mrl_chunk_job job, const void *data, const mrl_ctx *ctx)
 {

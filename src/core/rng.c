@@ -1,46 +1,15 @@
 #include "rng.h"
 
 #include <math.h>
-#include <string.h>
 
+#include "rng_heights.h"
+#include "rng_parts.h"
 #include "rng_ziggurat.h"
 
 /*
  * Only arithmetic that IEEE 754 defines exactly is used (no libm function but sqrt, frexp, ldexp):
  * a library's log or exp may differ in the last bit between processors, and draws must not.
  */
-
-static inline uint32_t low_half(uint64_t x)
-{
-  return (uint32_t)(x & 0xffffffffu);
-}
-
-static inline uint32_t high_half(uint64_t x)
-{
-  return (uint32_t)(x >> 32);
-}
-
-/* Multipliers and key increments (golden ratio, sqrt(3) - 1) of Salmon et al. (2011), section 5.3.
- */
-static inline void philox_rounds(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
-{
-  uint32_t x0 = counter[0], x1 = counter[1], x2 = counter[2], x3 = counter[3];
-  uint32_t k0 = key[0], k1 = key[1];
-  for (int round = 0; round < 10; round++) {
-    const uint64_t a = (uint64_t)0xD2511F53u * x0;
-    const uint64_t b = (uint64_t)0xCD9E8D57u * x2;
-    x0 = high_half(b) ^ x1 ^ k0;
-    x1 = low_half(b);
-    x2 = high_half(a) ^ x3 ^ k1;
-    x3 = low_half(a);
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  out[0] = x0;
-  out[1] = x1;
-  out[2] = x2;
-  out[3] = x3;
-}
 
 void mrl_philox(uint32_t out[4], const uint32_t counter[4], const uint32_t key[2])
 {
@@ -55,30 +24,6 @@ mrl_rng mrl_rng_stream(uint64_t seed, mrl_rng_purpose purpose, uint64_t item)
                        .block = {0, 0, 0, 0},
                        .used = 4};
   return rng;
-}
-
-static inline void next_block(mrl_rng *rng)
-{
-  philox_rounds(rng->block, rng->counter, rng->key);
-  rng->counter[0]++;
-  if (rng->counter[0] == 0) {
-    rng->counter[1]++;
-  }
-  rng->used = 0;
-}
-
-static inline uint32_t next_u32(mrl_rng *rng)
-{
-  if (rng->used == 4) {
-    next_block(rng);
-  }
-  return rng->block[rng->used++];
-}
-
-static inline uint64_t next_u64(mrl_rng *rng)
-{
-  const uint64_t low = next_u32(rng);
-  return low | (uint64_t)next_u32(rng) << 32;
 }
 
 uint32_t mrl_rng_u32(mrl_rng *rng)
@@ -123,35 +68,9 @@ uint64_t mrl_rng_below(mrl_rng *rng, uint64_t n)
   return n <= UINT32_MAX ? below_32(rng, (uint32_t)n) : below_64(rng, n);
 }
 
-/* An odd multiple of 2^-53. */
-static inline double next_uniform(mrl_rng *rng)
-{
-  return (double)(next_u64(rng) >> 11 | 1) * 0x1p-53;
-}
-
 double mrl_rng_uniform(mrl_rng *rng)
 {
   return next_uniform(rng);
-}
-
-/* log(x) of a positive normal number to 2 ulp: x = m 2^e, m in [sqrt(1/2), sqrt(2)), and
- * log(m) = 2 artanh(s), s = (m - 1)/(m + 1), |s| < .1716; the first term left out is 3e-19 s. */
-static double exact_log(double x)
-{
-  int e;
-  double m = frexp(x, &e);
-  if (m < 0x1.6a09e667f3bcdp-1) {
-    m *= 2;
-    e--;
-  }
-  const double s = (m - 1) / (m + 1), z = s * s;
-  double series = 0;
-  for (int k = 23; k >= 3; k -= 2) {
-    series = (series + 1.0 / k) * z;
-  }
-  /* log(2) in two parts: the first has 20 zero bits at its end, so that e times it is exact. */
-  const double log2_high = 0x1.62e42feep-1, log2_low = 0x1.a39ef35793c76p-33;
-  return e * log2_high + (2 * s + (2 * s * series + e * log2_low));
 }
 
 static const double inverse_factorial[] = {1.0,
@@ -182,7 +101,13 @@ static double exact_exp(double x)
   for (int i = 13; i >= 0; i--) {
     series = inverse_factorial[i] + series * r;
   }
-  return ldexp(series, k);
+  if (k < -1000) {
+    return ldexp(series, k);
+  }
+  const uint64_t power_bits = (uint64_t)(1023 + k) << 52; /* of 2^k, exactly */
+  double power;
+  memcpy(&power, &power_bits, sizeof power);
+  return series * power;
 }
 
 double mrl_rng_exponential(mrl_rng *rng)
@@ -201,12 +126,10 @@ static double normal_tail(mrl_rng *rng, double edge)
   return edge + beyond;
 }
 
-/* The part of a layer that the curve cuts: accept x if a uniform height lies under the curve. */
-static int under_curve(mrl_rng *rng, int layer, double x)
+int mrl_rng_under_curve(size_t layer, double x, double u)
 {
-  const double right = ziggurat_edge[layer], left = ziggurat_edge[layer + 1];
-  const double bottom = exact_exp(-right * right / 2), top = exact_exp(-left * left / 2);
-  return bottom + (top - bottom) * next_uniform(rng) < exact_exp(-x * x / 2);
+  const double bottom = ziggurat_height[layer], top = ziggurat_height[layer + 1];
+  return bottom + (top - bottom) * u < exact_exp(-x * x / 2);
 }
 
 /* Of 64 bits: the layer from 8, the sign from 1, 53 others for the place within the layer. */
@@ -223,7 +146,7 @@ static inline double next_normal(mrl_rng *rng)
     if (layer == 0) {
       return sign * normal_tail(rng, ziggurat_edge[1]);
     }
-    if (under_curve(rng, layer, x)) {
+    if (mrl_rng_under_curve((size_t)layer, x, next_uniform(rng))) {
       return sign * x;
     }
   }
@@ -320,36 +243,19 @@ int mrl_rng_genotype(mrl_rng *rng, double p)
   return next_alleles(rng, &odds, &odds);
 }
 
-void mrl_rng_fill_uniform(mrl_rng *rng, double *out, size_t n)
-{
-  mrl_rng local = *rng;
-  for (size_t i = 0; i < n; i++) {
-    out[i] = next_uniform(&local);
-  }
-  *rng = local;
-}
-
-void mrl_rng_fill_normal(mrl_rng *rng, double *out, size_t n)
-{
-  mrl_rng local = *rng;
-  for (size_t i = 0; i < n; i++) {
-    out[i] = next_normal(&local);
-  }
-  *rng = local;
-}
-
 /* Words that are drawn before any is used; a constant, so that compilers vectorise the loop. */
-enum { GENOTYPE_WORDS = 256 };
+enum { GENOTYPE_WORDS = 240 };
 
 /* As many genotypes from as many words, if none is tied; else returns 0 and out is not valid. The
  * stream must stand between two blocks. */
 static int fill_untied(mrl_rng *rng, double *out, uint32_t head)
 {
+  uint64_t pairs[GENOTYPE_WORDS / 2];
   uint32_t words[GENOTYPE_WORDS], tied = 0;
-  mrl_rng ahead = *rng;
-  for (size_t i = 0; i < GENOTYPE_WORDS; i += 4) {
-    next_block(&ahead);
-    memcpy(words + i, ahead.block, sizeof ahead.block);
+  mrl_rng_blocks(pairs, rng->counter, rng->key, GENOTYPE_WORDS / 4);
+  for (size_t i = 0; i < GENOTYPE_WORDS / 2; i++) {
+    words[2 * i] = low_half(pairs[i]);
+    words[2 * i + 1] = high_half(pairs[i]);
   }
   for (size_t i = 0; i < GENOTYPE_WORDS; i++) {
     const uint32_t first = words[i] >> 16, second = words[i] & 0xffff;
@@ -359,8 +265,7 @@ static int fill_untied(mrl_rng *rng, double *out, uint32_t head)
   if (tied) {
     return 0;
   }
-  ahead.used = 4;
-  *rng = ahead;
+  skip_blocks(rng, GENOTYPE_WORDS / 4);
   return 1;
 }
 

@@ -75,6 +75,18 @@ int mrl_rng_genotype(mrl_rng *rng, double p);
 /* Bulk draws; the same numbers as as many single calls. out (n). */
 void mrl_rng_fill_uniform(mrl_rng *rng, double *out, size_t n);
 void mrl_rng_fill_normal(mrl_rng *rng, double *out, size_t n);
+/* Rate 1, and the logistic law. */
+void mrl_rng_fill_exponential(mrl_rng *rng, double *out, size_t n);
+void mrl_rng_fill_logistic(mrl_rng *rng, double *out, size_t n);
+/* Logistic or standard normal. */
+static inline void mrl_rng_fill_noise(mrl_rng *rng, double *out, int logistic, size_t n)
+{
+  if (logistic) {
+    mrl_rng_fill_logistic(rng, out, n);
+  } else {
+    mrl_rng_fill_normal(rng, out, n);
+  }
+}
 void mrl_rng_fill_genotype(mrl_rng *rng, double *out, double p, size_t n);
 /* Genotypes at a locus linked to one with the genotypes previous (n): each allele is 1 with
  * probability p_given[1] where the allele beside it on the haplotype is 1, else p_given[0]. Two

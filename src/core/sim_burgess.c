@@ -44,15 +44,16 @@ static void draw_people(const void *data, size_t chunk, size_t first, size_t cou
   rng = stream(sim, COLUMN_U, chunk);
   mrl_rng_fill_uniform(&rng, u, count);
   rng = stream(sim, COLUMN_V, chunk);
-  for (size_t i = 0; i < count; i++) {
-    v[i] = mrl_rng_exponential(&rng);
-  }
+  mrl_rng_fill_exponential(&rng, v, count);
   rng = stream(sim, COLUMN_E, chunk);
-  mrl_rng_fill_normal(&rng, e, count);
+  mrl_rng_fill_noise(&rng, e, sim->settings->logistic, count);
   double *x = out->x + first, *y = out->y + first, *slope = out->slope + first;
   for (size_t i = 0; i < count; i++) {
     x[i] = MRL_BURGESS_GX * g[i] + u[i] + v[i];
     y[i] = causal(&slope[i], sim->settings->shape, x[i]) + MRL_BURGESS_UY * u[i] + e[i];
+  }
+  if (sim->settings->binary) {
+    mrl_above(y, sim->settings->cutoff, count);
   }
 }
 

@@ -5,7 +5,8 @@
  *   g ~ Binomial(2, maf), U ~ U(0, 1), v ~ Exp(1), e ~ N(0, 1),
  *   X = .25 g + U + v,   Y = f(X) + .8 U + e
  *
- * with f linear .4 x, quadratic .1 x^2, J .2 (x - 1)^2 or threshold .4 (x - 2) 1(x > 2).
+ * with f linear .4 x, quadratic .1 x^2, J .2 (x - 1)^2 or threshold .4 (x - 2) 1(x > 2). Binary: e
+ * may be logistic, and Y is 1 where the above is greater than a cutoff, else 0.
  */
 #ifndef MRL_SIM_BURGESS_H
 #define MRL_SIM_BURGESS_H
@@ -27,6 +28,8 @@ typedef struct {
   uint64_t seed;
   double maf; /* 0 < maf < 1 */
   mrl_burgess_shape shape;
+  int logistic, binary;
+  double cutoff; /* of a binary outcome */
 } mrl_sim_burgess_settings;
 
 /* All memory is the caller's: n doubles each. */

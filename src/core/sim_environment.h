@@ -30,8 +30,8 @@ enum {
 };
 
 typedef struct {
-  const int *n;  /* (n_env) people in each environment, at least 1 */
-  size_t n_env;  /* 1 .. MRL_ENVIRONMENT_MOST */
+  const int *n; /* (n_env) people in each environment, at least 1 */
+  size_t n_env; /* 1 .. MRL_ENVIRONMENT_MOST */
   uint64_t seed;
   size_t dim_v, dim_w, dim_h;
   const double *shift;             /* (n_env) */

@@ -59,7 +59,8 @@ static void draw_people(const void *data, size_t chunk, size_t first, size_t cou
   draw_normal(out->z + first, sim, COLUMN_Z, chunk, count);
   draw_normal(out->u1 + first, sim, COLUMN_U1, chunk, count);
   draw_normal(out->u2 + first, sim, COLUMN_U2, chunk, count);
-  draw_normal(out->u3 + first, sim, COLUMN_U3, chunk, count);
+  mrl_rng rng = mrl_chunk_stream(sim->settings->seed, MRL_RNG_SIM_TIAN, COLUMN_U3, chunk);
+  mrl_rng_fill_noise(&rng, out->u3 + first, sim->settings->logistic, count);
   for (size_t i = first; i < first + count; i++) {
     out->z[i] *= .5;
     const double exact = exposure(scenario, out->z[i], out->u1[i], out->u2[i]);
@@ -69,6 +70,9 @@ static void draw_people(const void *data, size_t chunk, size_t first, size_t cou
     }
     out->x[i] = x;
     out->y[i] = causal(&out->slope[i], sim->settings->outcome, x) + out->u2[i] + out->u3[i];
+  }
+  if (sim->settings->binary) {
+    mrl_above(out->y + first, sim->settings->cutoff, count);
   }
 }
 

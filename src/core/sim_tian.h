@@ -9,7 +9,8 @@
  *   D  A rounded to whole numbers                       coarsened
  *
  * and the outcome Y = h(X) + U2 + U3 with h = 0 (1), .1 x^2 (2), -.1 x^2 1(x > 0) (3) or
- * 5 (x - .6) 1(x > .6) (4). In D, h takes the rounded X.
+ * 5 (x - .6) 1(x > .6) (4). In D, h takes the rounded X. Binary: U3 may be logistic, and Y is 1
+ * where the above is greater than a cutoff, else 0.
  */
 #ifndef MRL_SIM_TIAN_H
 #define MRL_SIM_TIAN_H
@@ -23,6 +24,8 @@ typedef struct {
   uint64_t seed;
   mrl_tian_scenario scenario;
   int outcome; /* 1 .. 4 */
+  int logistic, binary;
+  double cutoff; /* of a binary outcome */
 } mrl_sim_tian_settings;
 
 /* All memory is the caller's: n doubles each. */

@@ -12,6 +12,9 @@ SEXP C_sim_burgess(SEXP settings)
       .seed = glue_item_seed(settings),
       .maf = glue_item_dbl(settings, "maf"),
       .shape = (mrl_burgess_shape)glue_item_int(settings, "shape"),
+      .logistic = glue_item_lgl(settings, "logistic"),
+      .binary = glue_item_lgl(settings, "binary"),
+      .cutoff = glue_item_dbl(settings, "cutoff"),
   };
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   SEXP value = PROTECT(glue_list(names, 7));
@@ -34,6 +37,9 @@ SEXP C_sim_tian(SEXP settings)
       .seed = glue_item_seed(settings),
       .scenario = (mrl_tian_scenario)glue_item_int(settings, "scenario"),
       .outcome = glue_item_int(settings, "outcome"),
+      .logistic = glue_item_lgl(settings, "logistic"),
+      .binary = glue_item_lgl(settings, "binary"),
+      .cutoff = glue_item_dbl(settings, "cutoff"),
   };
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   const R_xlen_t n = (R_xlen_t)s.n;
