@@ -56,9 +56,9 @@
 #'   `"none"`: all. Choosing by the effects that are then used biases effects that are noisy.
 #' @param threshold By default 1 for `"z"` (simulations; 3 was used for BPNet), 10 for `"f"`.
 #' @param least Instruments that a sequence needs, else its row says why it is empty.
-#' @param strongest How strong the strongest instrument of a sequence must be, in standard deviations
-#'   as for `threshold` (for `"f"`, the root of F): where none reaches this, instruments are what
-#'   the model errs by, or mutations of other factors' motifs. 0: any.
+#' @param strongest How strong the strongest instrument of a sequence must be, in standard
+#'   deviations as for `threshold` (for `"f"`, the root of F): where none reaches this, instruments
+#'   are what the model errs by, or mutations of other factors' motifs. 0: any.
 #' @param pairs What [deep_mr_pairs()] returns.
 #' @param conf_level Level of all intervals.
 #' @param n_boot Bootstrap draws of medians and modes.
@@ -75,6 +75,7 @@
 #'   * `global`: `method`, `local` (of which local effects), `estimate`, `std.error`, `conf.low`,
 #'     `conf.high` (of the mean effect), `df`, `k` (sequences), `tau`, `tau.low`, `tau.high`,
 #'     `pred.low`, `pred.high`, `main`;
+#'   * `shift`: matrix (sequence, member), what each member moves the slope by;
 #'   * `calibration`: of pairs, `n`, `delta` (mean error of slopes), `se_delta`, `psi`, and the
 #'     data.frame `errors`; else NULL;
 #'   * `exposure`, `outcome`, `interval`, `instruments` (rule, threshold, mean, SD), `too_few`
@@ -100,7 +101,8 @@ deep_mr_effects <- function(effects, exposure, outcome, method = NULL,
                               "designed", "designed_half", "designed_members", "member", "none"),
                             meta = "REML", instruments = c("z", "f", "none"), threshold = NULL,
                             least = 3, strongest = 0, pairs = NULL, conf_level = 0.95,
-                            n_boot = 1000, control = deep_mr_control(), seed = NULL, n_threads = mrl_threads()) {
+                            n_boot = 1000, control = deep_mr_control(), seed = NULL,
+                            n_threads = mrl_threads()) {
   frame <- deep_frame(effects, exposure, outcome)
   deep_run(frame, deep_settings(frame, method, interval, meta, pairs, instruments, threshold, least,
     strongest, conf_level, n_boot, control, seed, n_threads))
@@ -108,8 +110,8 @@ deep_mr_effects <- function(effects, exposure, outcome, method = NULL,
 
 deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML", pairs = NULL,
                           instruments = "z", threshold = NULL, least = 3, strongest = 0,
-                          conf_level = 0.95, n_boot = 1000, control = deep_mr_control(), seed = NULL,
-                          n_threads = mrl_threads()) {
+                          conf_level = 0.95, n_boot = 1000, control = deep_mr_control(),
+                          seed = NULL, n_threads = mrl_threads()) {
   rules <- c("z", "f", "none")
   instruments <- check_choice(instruments, rules, "instruments")
   threshold <- if (is.null(threshold)) {
@@ -131,9 +133,9 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
     methods = if (length(others)) mr_method_code(others, mr_method_table(), "method"),
     slope = "slope" %in% method, interval = interval,
     meta = check_choice(meta, meta_methods), rule = instruments, threshold = threshold,
-    least = check_count(least), strongest = check_number(strongest, min = 0), pairs = pairs, conf_level = check_conf_level(conf_level),
-    n_boot = n_boot, control = check_deep_control(control), seed = seed,
-    n_threads = check_threads(n_threads)
+    least = check_count(least), strongest = check_number(strongest, min = 0), pairs = pairs,
+    conf_level = check_conf_level(conf_level), n_boot = n_boot,
+    control = check_deep_control(control), seed = seed, n_threads = check_threads(n_threads)
   )
 }
 
@@ -152,11 +154,7 @@ check_deep_interval <- function(interval, pairs, n_members) {
         describe(interval))
     }
   }
-  if (interval == "member" && n_members < 2L) {
-    warn_mrl("no_interval", "An ensemble of one has no variation: there is no interval.")
-    interval <- "none"
-  }
-  interval
+  if (interval == "member" && n_members < 2L) "none" else interval
 }
 
 deep_run <- function(frame, settings) {
@@ -172,7 +170,8 @@ deep_run <- function(frame, settings) {
   row.names(local) <- NULL
   structure(class = "deep_mr", list(
     effects = effect_rows(frame, fit), local = local,
-    global = global_rows(local, fit, wide, settings), calibration = reach$calibration,
+    global = global_rows(local, fit, wide, settings), shift = member_shifts(fit),
+    calibration = reach$calibration,
     exposure = frame$exposure, outcome = frame$outcome, interval = settings$interval,
     instruments = data.frame(rule = settings$rule, threshold = settings$threshold,
       mean = fit$centre, sd = fit$spread),
@@ -195,10 +194,16 @@ deep_slopes <- function(frame, settings) {
   table[weak, 2:4] <- NA
   list(
     sequence = frame$sequence, n = as.integer(table[, 1]), slope = table[, 2], sd = table[, 3],
-    ratio = table[, 4], strongest = table[, 5], shift = out$value$shift, n_members = nrow(out$value$shift),
+    ratio = table[, 4], strongest = table[, 5], shift = out$value$shift,
+    n_members = nrow(out$value$shift),
     instrument = out$value$instrument == 1L, centre = out$value$centre,
     spread = out$value$spread, rule = settings$rule, threshold = settings$threshold
   )
+}
+
+# What each member moves each slope by, as a matrix (sequence, member).
+member_shifts <- function(fit) {
+  structure(t(fit$shift), dimnames = list(fit$sequence, NULL))
 }
 
 # Shift of the slopes and half-widths of their intervals.
@@ -211,8 +216,8 @@ slope_reach <- function(fit, wide, settings) {
       rep(NA_real_, length(fit$slope))
     }
     if (interval == "none" && settings$slope) {
-      warn_mrl("no_interval", "Nothing tells the error of slopes: there is no interval. Give ",
-        "`pairs`, or effects of the members of an ensemble.")
+      warn_mrl("no_interval", "Nothing tells the error of slopes, as an ensemble of one has no ",
+        "variation: there is no interval. Give `pairs`, or effects of several members.")
     }
     return(list(delta = 0, reach = half))
   }

@@ -56,12 +56,11 @@ deep_plot_data <- function(x, type, sequences, method) {
   type <- check_choice(type, c("forest", "scatter", "density", "global", "calibration"), "type")
   local <- deep_plot_local(x, method)
   title <- paste("Effect of", x$exposure, "on", x$outcome)
-  out <- list(type = type, title = title, xlab = "local effect")
   main <- x$global[x$global$main, ]
-  c(out, switch(type,
-    forest = list(data = forest_rows(local, sequences)),
-    density = list(data = local, main = main),
-    global = list(data = global_intervals(x)),
+  c(list(type = type, title = title), switch(type,
+    forest = list(data = forest_rows(local, sequences), xlab = "local effect"),
+    density = list(data = local, main = main, xlab = "local effect"),
+    global = list(data = global_intervals(x), xlab = "mean effect"),
     scatter = scatter_rows(x, local, sequences),
     calibration = calibration_rows(x)
   ))
@@ -116,9 +115,10 @@ scatter_rows <- function(x, local, sequences) {
   }
   at <- match(sequences, local$sequence)
   intercept <- local$intercept[at]
-  list(data = points, lines = data.frame(sequence = factor(sequences, sequences),
-    slope = local$estimate[at], intercept = ifelse(is.na(intercept), 0, intercept)),
-  xlab = paste("effect on", x$exposure), ylab = paste("effect on", x$outcome))
+  lines <- data.frame(sequence = factor(sequences, sequences), slope = local$estimate[at],
+    intercept = ifelse(is.na(intercept), 0, intercept))
+  list(data = points, lines = lines, xlab = paste("effect on", x$exposure),
+    ylab = paste("effect on", x$outcome))
 }
 
 calibration_rows <- function(x) {

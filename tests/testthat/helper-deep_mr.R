@@ -55,7 +55,8 @@ oracle_deep_reach <- function(law, h, level) {
 
 # Half-widths and shift by pairs that calibrate (wide: f, g, dx, dy, n, n_mutant, and the noise at
 # both, lists of matrices), of sequences with slopes and members' SDs, both named by id.
-oracle_deep_calibrated <- function(pairs, noise, noise_mutant, slope, sd, n_members, interval, level) {
+oracle_deep_calibrated <- function(pairs, noise, noise_mutant, slope, sd, n_members, interval,
+                                   level) {
   groups <- if (startsWith(interval, "designed")) {
     split(seq_len(nrow(pairs)), factor(pairs$sequence, unique(pairs$sequence)))
   } else {

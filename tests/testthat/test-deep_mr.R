@@ -14,7 +14,9 @@ toy_model <- function(slopes = c(1.4, 1.5, 1.6), link = identity) {
   })
 }
 
-toy_sequences <- c(one = "ACGTACGTAA", two = "CCGTTTGGAA", three = "AAAACCGGTT", four = "GATTACAGAT")
+toy_sequences <- c(
+  one = "ACGTACGTAA", two = "CCGTTTGGAA", three = "AAAACCGGTT", four = "GATTACAGAT"
+)
 
 test_that("a model's slopes are found, with the members' variation", {
   fit <- deep_mr(toy_model(), toy_sequences, "x", "y", instruments = "none")
@@ -136,6 +138,7 @@ test_that("every type of plot draws what it says", {
   one <- plot(fit, "scatter", sequences = "s3", method = "MR Egger")
   expect_true(all(one$sequence == "s3" & one$instrument))
   expect_error(plot(fit, "scatter", sequences = "none"), class = "mrlearn_error_argument")
+  expect_identical(deep_plot_data(fit, "scatter", NULL, NULL)$xlab, "effect on x")
   member <- deep_mr_effects(toy_effects(), "x", "y")
   expect_error(plot(member, "calibration"), class = "mrlearn_error_argument")
   skip_if_not_installed("ggplot2")

@@ -1,7 +1,9 @@
 # Local and global effects against slow oracles; what is known in closed form; bad input.
 
-by_sequence <- function(effects, output) split(which(effects$output == output),
-  effects$sequence[effects$output == output])
+by_sequence <- function(effects, output) {
+  rows <- which(effects$output == output)
+  split(rows, effects$sequence[rows])
+}
 
 test_that("slopes and members' influence are those of the loops", {
   set.seed(1)
@@ -189,6 +191,8 @@ test_that("an ensemble of one has no interval, with a warning", {
   expect_true(all(is.finite(fit$local$estimate)))
   expect_true(all(is.na(fit$local$conf.low)))
   expect_true(is.na(glance(fit)$conf.low))
+  expect_warning(deep_mr_effects(effects, "x", "y", interval = "member"), "ensemble of one",
+    class = "mrlearn_warning_no_interval")
 })
 
 test_that("bad input is refused with its class", {

@@ -1,0 +1,136 @@
+# The tables of bench/deep_mr.R, of the rounds that no rule was fixed on.
+
+interval_names <- c(
+  pairs = "pairs", pairs_half = "pairs, half by members", pairs_members = "pairs and members",
+  designed = "designed", designed_half = "designed, half by members",
+  designed_members = "designed and members", member = "members (no pairs)",
+  member_wide = "members, times sqrt(1 + 1/5)", ivw = "IVW", egger = "MR Egger",
+  robust_egger = "MR Egger (robust)", median = "weighted median",
+  mode = "weighted mode", raps = "RAPS", any_pairs = "pairs, any strength",
+  any_member = "members, any strength"
+)
+mean_names <- c(pair_iv = "pair-IV", members = "members", reml_pairs = "REML of pairs' intervals",
+  reml_ivw = "REML of IVW", reml_egger = "REML of MR Egger")
+published_rmse <- c(none = 0.184, random = 0.180, sequence = 0.299)
+
+# Text "mean (Monte Carlo error) [range]" over rounds.
+over_rounds <- function(x, digits = 3) {
+  x <- x[is.finite(x)]
+  if (!length(x)) {
+    return("")
+  }
+  show <- function(v) formatC(v, digits = digits, format = "f")
+  paste0(show(mean(x)), " (", show(stats::sd(x) / sqrt(length(x))), ") [", show(min(x)), "-",
+    show(max(x)), "]")
+}
+
+local_table <- function(rows) {
+  lines <- lapply(names(interval_names), function(name) {
+    column <- function(what) rows[[paste(name, what, sep = ".")]]
+    data.frame(interval = interval_names[[name]], coverage = over_rounds(column("cover")),
+      width = short(stats::median(column("width"))), score = short(mean(column("score"))))
+  })
+  oracle <- data.frame(interval = "yardstick: SD of the true errors",
+    coverage = over_rounds(rows$oracle.cover), width = short(stats::median(rows$oracle.width)),
+    score = "")
+  do.call(rbind, c(lines, list(oracle)))
+}
+
+global_table <- function(rows) {
+  do.call(rbind, lapply(names(mean_names), function(name) {
+    column <- function(what) rows[[paste(name, what, sep = ".")]]
+    hit <- column("low") <= rows$b1 & column("high") >= rows$b1
+    share <- mean(hit, na.rm = TRUE)
+    data.frame(mean = mean_names[[name]],
+      covered = paste0(sum(hit, na.rm = TRUE), "/", sum(!is.na(hit))),
+      share = paste0(short(share), " (", short(sqrt(share * (1 - share) / sum(!is.na(hit)))), ")"),
+      bias = short(mean(column("estimate") - rows$b1)),
+      width = short(stats::median(column("high") - column("low"))))
+  }))
+}
+
+# Slope of estimates on truths with its standard error, and the root mean square of their distance.
+ratio_line <- function(rows, estimate, truth) {
+  fit <- summary(stats::lm(rows[[estimate]] ~ rows[[truth]]))$coefficients
+  slope <- if (nrow(fit) > 1L) paste0(short(fit[2, 1]), " (", short(fit[2, 2]), ")") else ""
+  c(slope, short(sqrt(mean((rows[[estimate]] - rows[[truth]])^2))))
+}
+
+ratio_table <- function(rows) {
+  groups <- split(rows, ifelse(rows$ratio < 5, "about 1", "about 10"))
+  groups$all <- rows
+  do.call(rbind, lapply(names(groups), function(group) {
+    d <- groups[[group]]
+    if (nrow(d) < 3L) {
+      return(NULL)
+    }
+    each <- c("pair-IV" = "pair_iv.estimate", members = "members.estimate",
+      "naive ratio" = "naive.estimate")
+    do.call(rbind, lapply(names(each), function(name) {
+      b1 <- ratio_line(d, each[[name]], "b1")
+      b0 <- ratio_line(d, each[[name]], "b0")
+      data.frame(ratio = group, estimate = name, rounds = nrow(d), "mean b1" = short(mean(d$b1)),
+        "mean b0" = short(mean(d$b0)), mean = short(mean(d[[each[[name]]]])),
+        "slope on b1" = b1[1], "RMSE b1" = b1[2], "slope on b0" = b0[1], "RMSE b0" = b0[2],
+        check.names = FALSE)
+    }))
+  }))
+}
+
+scenario_text <- function(rows, network, scenario) {
+  d <- rows[rows$group == scenario & rows$network == network, ]
+  if (!nrow(d)) {
+    return(character())
+  }
+  about <- "Intervals by pairs hold b0 in "
+  text <- c(paste0("### ", network, ", ", scenario), "",
+    paste0(nrow(d), " rounds, ", round(mean(d$n)), " sequences with a local effect each (",
+      whole(100 * mean(d$too_few)), " % of the 1,000 have none); measured pairs to calibrate on: ",
+      paste(range(d$calibrated), collapse = " to "), "."), "",
+    md_table(local_table(d)), "", paste0(about, over_rounds(d$pairs_b0.cover), "."), "",
+    md_table(global_table(d)), "")
+  ratios <- ratio_table(d)
+  text <- c(text, if (NROW(ratios)) c(md_table(ratios), ""))
+  if (scenario %in% names(published_rmse)) {
+    text <- c(text, paste0("Published RMSE of the mean effect, as recomputed: ",
+      published_rmse[[scenario]], "."), "")
+  }
+  text
+}
+
+# Coverage pooled over the scenarios.
+pooled_text <- function(rows, network) {
+  d <- rows[rows$network == network & rows$group != "both", ]
+  if (!nrow(d)) {
+    return(character())
+  }
+  hit <- d$pair_iv.low <= d$b1 & d$pair_iv.high >= d$b1
+  hit0 <- d$pair_iv.low <= d$b0 & d$pair_iv.high >= d$b0
+  share <- function(hit) {
+    paste0(sum(hit), " of ", length(hit), ", ", short(mean(hit)), " (Monte Carlo error ",
+      short(sqrt(mean(hit) * mean(!hit) / length(hit))), ")")
+  }
+  c(paste0("none, sequence and random together, network ", network, ": pair-IV holds the mean ",
+    if (network == "count") "effect on counts " else "b1 ", "in ", share(hit),
+    if (network != "count") paste0("; b0 in ", share(hit0)), "."), "")
+}
+
+report_deep_mr <- function(rows) {
+  reported <- rows[!rows$round %in% design_rounds & !nzchar(rows$problem), ]
+  networks <- unique(reported$network)
+  c("# Deep MR: the published experiment", "",
+    paste("Written by bench/deep_mr.R. Coverage: mean over rounds of the share of local 95 %",
+      "intervals that hold b1 (network `count`: the effect on counts), its Monte Carlo error and",
+      "the range over rounds; width: median over rounds of the median width; score: mean interval",
+      "score. `members` are trained on bootstrap samples (not in `published`). Means: shares of",
+      "rounds whose 95 % interval of the mean effect holds mean b1, bias and median width."), "",
+    unlist(lapply(networks, pooled_text, rows = reported)),
+    unlist(lapply(networks, function(network) {
+      unlist(lapply(scenarios, scenario_text, rows = reported, network = network))
+    })),
+    paste0("A round takes ", whole(stats::median(reported$cell_seconds)), " s on one thread ",
+      "(median; training ", whole(stats::median(reported$seconds_train)), " s, mutagenesis ",
+      short(stats::median(reported$seconds_mutate)), " s, all the estimates ",
+      short(stats::median(reported$seconds_estimate)), " s)."), "",
+    notes_of(rows))
+}
