@@ -19,24 +19,24 @@ iv_methods <- function() {
     method = c("ols", "2sls", "liml", "kclass", "jive",
       "lasso", "control_function", "contextual", "quantile", "deep",
       "delivr", "dfiv",
-      "doubly_ranked"),
+      "doubly_ranked", "latent"),
     fun = c("iv_ols", "iv_2sls", "iv_liml", "iv_kclass", "iv_jive",
       "iv_lasso", "iv_control_function", "iv_contextual",
       "iv_quantile", "iv_deep", "iv_delivr", "iv_dfiv",
-      "iv_doubly_ranked"),
+      "iv_doubly_ranked", "iv_latent"),
     label = c("OLS (no instruments)", "two-stage least squares",
       "limited-information maximum likelihood, Fuller", "k-class", "jackknife IV",
       "2SLS with a lasso first stage",
       "control function", "contextual slopes", "Quantile IV", "DeepIV",
       "tests by a network of the predicted exposure", "deep feature IV",
-      "effects by strata of the exposure"),
+      "effects by strata of the exposure", "2SLS with the valid part of confounded instruments"),
     first_stage = c("none", "least squares", "least squares", "least squares",
       "least squares, leaving each row out", "lasso, cross-validated",
       "least squares", "least squares, lasso or by context",
       "network of conditional quantiles",
       "network of a conditional density, or ridge", "least squares",
       "networks of features, ridge",
-      "least squares within strata"),
+      "least squares within strata", "representation from several environments"),
     controls = c("vcov", "vcov", "fuller, vcov", "k, vcov", "type, vcov",
       "vcov, nfolds, foldid, lambda, refit",
       "family, shape, df, residual, residual_df, vcov, n_boot",
@@ -45,7 +45,8 @@ iv_methods <- function() {
       "control, first_stage, n_components, n_draws, ridge, cross_fit, n_boot",
       "control, n_splits, test, nonlinearity, vcov",
       "control, n_features, ridge, cross_fit, n_boot",
-      "family, strata, n_strata, pre_size, score_weights, se, n_repeats, smooth")
+      "family, strata, n_strata, pre_size, score_weights, se, n_repeats, smooth",
+      "environment, latent_dim, method, partial_out, cross_fit, n_boot, control, vcov")
   )
 }
 

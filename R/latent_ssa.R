@@ -41,14 +41,17 @@ new_representation <- function(method, latent_dim, ..., eigenvalues, gate, score
 
 # [V | W] as a linear function of the columns: centre (d), transform (d, V + W).
 apply_linear <- function(center, transform, latent_dim, x) {
-  latent <- sweep(x, 2L, center) %*% transform
+  split_latents(sweep(x, 2L, center) %*% transform, latent_dim)
+}
+
+split_latents <- function(latent, latent_dim) {
   dv <- latent_dim[["V"]]
   list(v = latent[, seq_len(dv), drop = FALSE], w = latent[, -seq_len(dv), drop = FALSE])
 }
 
 # The linear functions of x (n, p) by how much they differ between environments (see src/core/ssa.h)
-# as apply_linear() takes them: `center`, `transform`, with `values` (ascending eigenvalues), `share`
-# (of the variance of x that they hold), `rank` of x and `gate`. Errors of class
+# as apply_linear() takes them: `center`, `transform`, with `values` (ascending eigenvalues),
+# `share` (of the variance of x that they hold), `rank` of x and `gate`. Errors of class
 # mrlearn_error_numeric, or mrlearn_error_data where x has fewer than V + W dimensions.
 ssa_rotation <- function(x, environment, latent_dim, n_threads = 1L) {
   d <- sum(latent_dim)
@@ -59,11 +62,15 @@ ssa_rotation <- function(x, environment, latent_dim, n_threads = 1L) {
   out <- .Call(C_latent_ssa, x, n_row, list(d = as.integer(d), n_threads = n_threads,
     isa = isa_setting()))
   if (out$status == "too_few") {
-    stop_mrl("data", "The instruments have ", out$value$rank, " linearly independent columns, fewer",
-      " than `latent_dim` asks for (V + W = ", d, ").")
+    stop_rank(out$value$rank, d)
   }
   check_status(out$status, "looking for stationary directions")
   c(out$value, list(gate = stationarity_gate(out$value$values, latent_dim, n_row)))
+}
+
+stop_rank <- function(rank, d) {
+  stop_mrl("data", "The instruments have ", rank, " linearly independent columns, fewer than ",
+    "`latent_dim` asks for (V + W = ", d, ").")
 }
 
 # Is the W-th eigenvalue as small as estimation error makes it, and the next one not? n_row: rows of

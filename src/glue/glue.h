@@ -93,8 +93,12 @@ SEXP C_iv_neural_boot(SEXP data, SEXP settings, SEXP fit, SEXP from, SEXP count)
 SEXP C_iv_neural_exposure(SEXP network, SEXP z, SEXP w, SEXP settings);
 SEXP C_iv_neural_fit(SEXP data, SEXP settings, SEXP state);
 SEXP C_iv_neural_outcome(SEXP network, SEXP x, SEXP w, SEXP weights, SEXP settings);
+SEXP C_kernel_entropy(SEXP x, SEXP settings);
+SEXP C_kernel_statistic(SEXP x, SEXP y, SEXP settings);
+SEXP C_kernel_test(SEXP x, SEXP y, SEXP group, SEXP settings);
 SEXP C_lasso_fit(SEXP x, SEXP w, SEXP z, SEXP weights, SEXP foldid, SEXP settings);
 SEXP C_lasso_folds(SEXP settings);
+SEXP C_latent_closure(SEXP x, SEXP settings);
 SEXP C_latent_ssa(SEXP x, SEXP n_row, SEXP settings);
 SEXP C_ld_clump(SEXP source, SEXP position, SEXP order, SEXP settings);
 SEXP C_ld_matrix(SEXP source, SEXP settings);

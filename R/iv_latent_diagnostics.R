@@ -1,0 +1,189 @@
+# What can be said of the latents of iv_latent(): tests, recovery, pictures, printing.
+
+#' Diagnostics of iv_latent()
+#'
+#' Beside the diagnostics of the regression (see [diagnostics()]; the instruments are the latents)
+#' what can be said about the latents themselves, and where the truth is known, how much of it was
+#' recovered. That a test does not reject shows nothing about directions in which environments do
+#' not differ.
+#'
+#' @param fit A fit of [iv_latent()].
+#' @param truth NULL, or the latents behind simulated data: a list with matrices `V` and `W`, such
+#'   as [truth()] of [sim_environments()] gives, with a row for each row that was used.
+#' @param n_perm Permutations of the two tests.
+#' @param n_sub At most so many rows of each environment are used for tests (drawn at random), which
+#'   cost their square.
+#' @param seed One whole number, or NULL to draw one from R's generator.
+#' @param n_threads Number of threads; the result does not depend on it.
+#' @param ... Nothing else may be given.
+#' @return A data.frame `diagnostic, df1, df2, statistic, p.value, critical`. Beside the usual rows,
+#'   for each fold
+#'   * `Stationarity`: the last eigenvalue that must be small; `critical`: the gate's threshold;
+#'   * `Invariance of W (MMD)`: maximum mean discrepancy of W between environments (mean over pairs,
+#'     Gaussian kernel, see [kernel_statistics]), p-value by permutation of environments;
+#'   * `Independence of V and W (HSIC)`: within environments, p-value by permutation;
+#'
+#'   and with `truth`, averaged over folds, the share of variance (linear) of `W explained by latent
+#'   W`, of `V explained by latent W` (the leak: what of the instrument is invalid) and of `V
+#'   explained by latent V`. All are pooled over columns by the mean.
+#' @examples
+#' sim <- sim_environments(n = 1000, seed = 1)
+#' z <- as.matrix(as.data.frame(sim)[truth(sim)$instruments])
+#' fit <- iv_latent(Y ~ X | z, data = sim, environment = ~environment, latent_dim = c(2, 2),
+#'   method = "ssa", seed = 1)
+#' diagnostics(fit, truth = truth(sim), n_perm = 50, seed = 1)
+#' @export
+diagnostics.iv_latent <- function(fit, truth = NULL, n_perm = 199, n_sub = 500, seed = NULL,
+                                  n_threads = mrl_threads(), ...) {
+  check_no_dots(...)
+  n_perm <- check_count(n_perm, min = 19)
+  n_sub <- check_count(n_sub, min = 10)
+  seed <- resolve_seed(seed)
+  folds <- seq_along(fit$representations)
+  tests <- lapply(folds, function(k) {
+    latent_tests(fit, k, n_perm, n_sub, seed, check_threads(n_threads))
+  })
+  rbind(fit$diagnostics, do.call(rbind, tests),
+    if (!is.null(truth)) recovery_rows(fit, check_latents(truth, fit)))
+}
+
+latent_row <- function(name, statistic, p = NA_real_, critical = NA_real_, df1 = NA_real_) {
+  data.frame(diagnostic = name, df1 = df1, df2 = NA_real_, statistic = statistic, p.value = p,
+    critical = critical)
+}
+
+latent_tests <- function(fit, k, n_perm, n_sub, seed, n_threads) {
+  of <- if (length(fit$representations) > 1L) paste0(" (fold ", k, ")") else ""
+  rows <- latent_sample(fit, k, n_sub, seed)
+  environment <- as.integer(fit$latent$environment)[rows]
+  w <- fit$latent$w[rows, , drop = FALSE]
+  mmd <- kernel_test(w, group = environment, n_perm = n_perm, seed = seed, n_threads = n_threads)
+  hsic <- kernel_test(fit$latent$v[rows, , drop = FALSE], w, group = environment, n_perm = n_perm,
+    seed = seed, n_threads = n_threads)
+  gate <- fit$representations[[k]]$gate
+  rbind(
+    latent_row(paste0("Stationarity", of), gate$statistic, critical = gate$threshold),
+    latent_row(paste0("Invariance of W (MMD)", of), mmd$statistic, mmd$p.value),
+    latent_row(paste0("Independence of V and W (HSIC)", of), hsic$statistic, hsic$p.value)
+  )
+}
+
+# At most n_sub rows of each environment in a fold, ordered by environment.
+latent_sample <- function(fit, k, n_sub, seed) {
+  environment <- as.integer(fit$latent$environment)
+  unlist(lapply(sort(unique(environment)), function(e) {
+    rows <- which(fit$latent$fold == k & environment == e)
+    order <- rng_draw("permutation", length(rows), seed, e)
+    rows[sort(utils::head(order, n_sub)) + 1]
+  }))
+}
+
+check_latents <- function(truth, fit) {
+  known <- is.list(truth) && is.matrix(truth$V) && is.matrix(truth$W)
+  n <- length(fit$latent$fold)
+  if (!known || nrow(truth$V) != n || nrow(truth$W) != n) {
+    stop_argument("truth", paste("must be a list with matrices `V` and `W` of", n, "rows"),
+      describe(truth))
+  }
+  truth
+}
+
+# Mean share of the variance of the columns of y that a linear function of x explains.
+linear_r2 <- function(y, x) {
+  y <- center_columns(y)
+  mean(1 - colSums(qr.resid(qr(center_columns(x)), y)^2) / colSums(y^2))
+}
+
+recovery_rows <- function(fit, truth) {
+  over_folds <- function(y, x) {
+    mean(vapply(seq_along(fit$representations), function(k) {
+      rows <- fit$latent$fold == k
+      linear_r2(y[rows, , drop = FALSE], x[rows, , drop = FALSE])
+    }, 0))
+  }
+  latent <- fit$latent
+  rbind(
+    latent_row("W explained by latent W", over_folds(truth$W, latent$w)),
+    latent_row("V explained by latent W", over_folds(truth$V, latent$w)),
+    latent_row("V explained by latent V", over_folds(truth$V, latent$v))
+  )
+}
+
+#' Plot a fit of iv_latent()
+#'
+#' `"scree"`: the eigenvalues of stationary subspace analysis of each fold on a logarithmic scale,
+#' with the threshold below which the first W of them must lie. `"estimators"`: the estimators side
+#' by side with their intervals. Other types as [plot.iv_fit()].
+#'
+#' @param x A fit of [iv_latent()].
+#' @param type What to draw.
+#' @param ... Passed to [plot.iv_fit()] for its types; else nothing may be given.
+#' @return The data drawn, invisibly.
+#' @examples
+#' sim <- sim_environments(n = 1000, seed = 1)
+#' z <- as.matrix(as.data.frame(sim)[truth(sim)$instruments])
+#' fit <- iv_latent(Y ~ X | z, data = sim, environment = ~environment, latent_dim = c(2, 2),
+#'   method = "ssa", seed = 1)
+#' plot(fit)
+#' @export
+plot.iv_latent <- function(x, type = c("scree", "estimators", "effect", "coefficients",
+                                       "first_stage"), ...) {
+  type <- check_choice(type, c("scree", "estimators", "effect", "coefficients", "first_stage"))
+  if (!type %in% c("scree", "estimators")) {
+    return(NextMethod(type = type))
+  }
+  check_no_dots(...)
+  if (type == "scree") plot_scree(x) else plot_estimators(x)
+}
+
+plot_scree <- function(fit) {
+  values <- fit$eigenvalues
+  folds <- seq_len(ncol(values))
+  data <- data.frame(fold = rep(folds, each = nrow(values)),
+    place = rep(seq_len(nrow(values)), length(folds)), eigenvalue = as.vector(values))
+  threshold <- vapply(fit$representations, function(r) r$gate$threshold, 0)
+  shown <- pmax(values, 1e-16)
+  graphics::matplot(shown, type = "b", pch = 19, lty = 1, col = folds, log = "y", xaxt = "n",
+    ylim = range(shown, threshold), xlab = "eigenvalue", ylab = "difference between environments",
+    main = fit$estimator)
+  graphics::axis(1, at = seq_len(nrow(values)))
+  graphics::abline(h = threshold, lty = 2, col = folds)
+  graphics::abline(v = fit$latent_dim[["W"]] + 0.5, lty = 3)
+  invisible(data)
+}
+
+plot_estimators <- function(fit) {
+  if (is.null(fit$estimators)) {
+    stop_argument("type", "\"estimators\" needs a fit with compare = TRUE", "compare = FALSE")
+  }
+  data <- fit$estimators[nrow(fit$estimators):1, ]
+  at <- seq_len(nrow(data))
+  old <- graphics::par(mar = c(4, 13, 3, 1))
+  on.exit(graphics::par(old))
+  finite <- unlist(data[c("estimate", "conf.low", "conf.high")])
+  graphics::plot(data$estimate, at, xlim = range(finite[is.finite(finite)]), yaxt = "n", pch = 19,
+    xlab = paste("effect of", fit$exposures[1], "on", fit$outcome), ylab = "", main = fit$estimator)
+  graphics::segments(data$conf.low, at, data$conf.high, at)
+  graphics::axis(2, at, data$estimator, las = 1)
+  invisible(data)
+}
+
+#' @export
+print.iv_latent <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  NextMethod()
+  sizes <- table(x$latent$environment)
+  cat("\n", length(sizes), " environments (", min(sizes), " to ", max(sizes), " rows); latents V ",
+    x$latent_dim[["V"]], ", W ", x$latent_dim[["W"]], " by ", x$method,
+    if (x$cross_fit > 1L) paste0(", ", x$cross_fit, " folds"), "\n", sep = "")
+  reasons <- unique(x$tried[c("method", "fold", "passed", "reason")])
+  cat(paste0("  ", reasons$method, ", fold ", reasons$fold, ": ",
+    ifelse(reasons$passed, "passed, ", "refused, "), reasons$reason, "\n"), sep = "")
+  if (!x$identified) {
+    cat("The effect is not identified by these environments.\n")
+  }
+  if (!is.null(x$estimators)) {
+    cat("\n")
+    print(x$estimators, digits = digits, row.names = FALSE)
+  }
+  invisible(x)
+}
