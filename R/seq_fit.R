@@ -8,8 +8,9 @@ generics::fit
 #'
 #' [nn_control()] with the defaults under which the networks of Deep MR were trained: Adam with
 #' AMSGrad, a constant learning rate, at most 100 epochs, patience 10, 15 % of the sequences held
-#' out. Layers are described by [seq_model()], so that `hidden`, `activation`, `batch_norm` and
-#' `dropout` are not read.
+#' out; but with smaller batches and a higher rate, which predict better on simulated sequences.
+#' Layers are described by [seq_model()], so that `hidden`, `activation`, `batch_norm` and `dropout`
+#' are not read.
 #'
 #' @param epochs,batch_size,learning_rate,optimizer,weight_decay,patience,validation,schedule,clip
 #'   As in [nn_control()]. `batch_size = NULL`: a fortieth of the sequences, at least 32 and at most
@@ -19,7 +20,7 @@ generics::fit
 #' @examples
 #' seq_control(epochs = 20)
 #' @export
-seq_control <- function(epochs = 100, batch_size = NULL, learning_rate = 1e-3,
+seq_control <- function(epochs = 100, batch_size = NULL, learning_rate = 3e-3,
                         optimizer = "amsgrad", weight_decay = 0, patience = 10, validation = 0.15,
                         schedule = "constant", clip = 0, ...) {
   nn_control(

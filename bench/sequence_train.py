@@ -46,9 +46,7 @@ def build(level=None):
     model = torch.nn.Sequential(*layers)
     for layer in model if level is not None else []:
         if isinstance(layer, (torch.nn.Conv1d, torch.nn.Linear)):
-            inputs = layer.weight[0].numel()
-            last = layer is model[-1]
-            torch.nn.init.normal_(layer.weight, std=math.sqrt(2 / (inputs + 2 if last else inputs)))
+            torch.nn.init.normal_(layer.weight, std=math.sqrt(1 / (3 * layer.weight[0].numel())))
             torch.nn.init.zeros_(layer.bias)
     if level is not None:
         model[-1].bias.data[:] = level

@@ -51,10 +51,10 @@ mrl_status mrl_seqtrain_steps(mrl_seqtrain *train, mrl_arena *arena, const mrl_s
 mrl_status mrl_seqtrain_carve(mrl_seqtrain *train, mrl_arena *arena, const mrl_ctx *ctx);
 
 /*
- * Initial weights and an empty history: weights normal with variance 2 / in (He et al. 2015), 2 /
- * (in + out) for those of outputs (Glorot & Bengio 2010), piece i of the parameters from stream i
- * of the seed; biases 0, scales 1; biases of outputs, where they have any, the mean over positions
- * of `level` (n_outputs), unless NULL. Or, if given, values (n_load) to start from.
+ * Initial weights and an empty history: weights normal with variance 1 / (3 in), piece i of the
+ * parameters from stream i of the seed; biases 0, scales 1; biases of outputs, where they have any,
+ * the mean over positions of `level` (n_outputs), unless NULL. Or, if given, values (n_load) to
+ * start from.
  */
 void mrl_seqtrain_start(mrl_seqtrain *train, const double *level, const double *values);
 
