@@ -32,6 +32,11 @@ toy_few <- deep_mr_control(null_below = 0.9, nearest = 2, least_pairs = 2)
 calls <- alist(
   C_assoc_bed = suppressMessages(snp_associations(toy_bed, toy, c("x", "y"), covariates = ~w)),
   C_assoc_matrix = snp_associations(toy$z, toy, "x", covariates = ~w, cluster = "family"),
+  C_autoencoder_encode = latent_apply(latent_autoencoder(toy$z, rep(1:2, 12), c(V = 1L, W = 1L),
+    list(epochs = 2, restarts = 1, degree = 2, start = "ssa"), 1
+  ), toy$z[1:3, ]),
+  C_autoencoder_fit = latent_autoencoder(toy$z, rep(1:2, 12), c(V = 1L, W = 1L),
+    list(encoder = "mlp", hidden = 2, epochs = 2, restarts = 2), 1),
   C_bed_centre = suppressMessages(iv_2sls(y ~ x | toy_bed, toy, vcov = "HC1")),
   C_bed_decode = as.matrix(toy_bed[3:9, 2:1], impute = TRUE),
   C_bed_describe = bed_stats(toy_bed),

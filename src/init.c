@@ -17,6 +17,8 @@
 
 static const R_CallMethodDef entries[] = {ENTRY(C_assoc_bed),
                                           ENTRY(C_assoc_matrix),
+                                          ENTRY(C_autoencoder_encode),
+                                          ENTRY(C_autoencoder_fit),
                                           ENTRY(C_bed_centre),
                                           ENTRY(C_bed_decode),
                                           ENTRY(C_bed_describe),

@@ -1,0 +1,459 @@
+#include "iv_latent.h"
+
+#include "rng.h"
+
+#include <math.h>
+#include <string.h>
+
+static const mrl_ctx serial = {1, NULL, NULL};
+
+static size_t latent_width(const mrl_latent_settings *s)
+{
+  return s->penalty.dv + s->penalty.dw;
+}
+
+static size_t least_rows(const mrl_latent_data *data)
+{
+  size_t least = SIZE_MAX;
+  for (size_t e = 0; e < data->n_env; e++) {
+    least = (size_t)data->n_row[e] < least ? (size_t)data->n_row[e] : least;
+  }
+  return least;
+}
+
+void mrl_latent_rows(size_t *batch, size_t *n_valid, const mrl_latent_settings *s,
+                     const mrl_latent_data *data)
+{
+  const size_t n = least_rows(data), need = latent_width(s) + 1, fifth = n / 5;
+  *n_valid = fifth < s->n_valid ? fifth : s->n_valid;
+  *n_valid = *n_valid < need ? need : *n_valid;
+  *batch = n >= *n_valid + need ? n - *n_valid : 0;
+  *batch = *batch > s->penalty.batch ? s->penalty.batch : *batch;
+}
+
+mrl_status mrl_latent_nets_carve(mrl_latent_nets *nets, mrl_arena *arena,
+                                 const mrl_latent_settings *s, size_t p)
+{
+  const size_t d = latent_width(s);
+  if (p < 1) {
+    return MRL_BAD_ARGUMENT;
+  }
+  MRL_TRY(mrl_coder_carve(&nets->encoder, arena, &s->encoder, p, d, 1));
+  MRL_TRY(mrl_coder_carve(&nets->decoder, arena, &s->decoder, d, p, 0));
+  nets->n_params = nets->encoder.net.n_params + nets->decoder.net.n_params;
+  return arena->failed ? MRL_NO_MEMORY : MRL_OK;
+}
+
+/* Both nets' pieces, the decoder's behind the encoder's. */
+static void join_pieces(mrl_latent_run *run)
+{
+  const mrl_net *encoder = &run->nets->encoder.net, *decoder = &run->nets->decoder.net;
+  for (size_t k = 0; k < encoder->n_pieces; k++) {
+    run->piece[k] = encoder->piece[k];
+  }
+  for (size_t k = 0; k < decoder->n_pieces; k++) {
+    mrl_param *piece = run->piece + encoder->n_pieces + k;
+    *piece = decoder->piece[k];
+    piece->offset += encoder->n_params;
+  }
+}
+
+mrl_status mrl_latent_run_carve(mrl_latent_run *run, mrl_arena *arena, const mrl_latent_settings *s,
+                                const mrl_latent_nets *nets, const mrl_latent_data *data)
+{
+  *run = (mrl_latent_run){.settings = s, .nets = nets, .data = data};
+  if (data->n_env < 1 || data->p < 1 || s->epochs < 1 || !(s->reconstruction >= 0)) {
+    return MRL_BAD_ARGUMENT;
+  }
+  mrl_latent_rows(&run->batch, &run->n_valid, s, data);
+  if (run->batch == 0) {
+    return MRL_TOO_FEW;
+  }
+  mrl_latent_penalty batch = s->penalty, exam = s->penalty;
+  batch.n_env = exam.n_env = data->n_env;
+  batch.batch = run->batch;
+  exam.batch = run->n_valid;
+  exam.whiten = 1;
+  exam.match = MRL_MATCH_POLY;
+  exam.entropy = 0;
+  const mrl_net *encoder = &run->nets->encoder.net, *decoder = &run->nets->decoder.net;
+  const size_t rows = data->n_env * run->batch;
+  MRL_TRY(mrl_net_run_carve(&run->encode, arena, encoder, rows, 1, 0, s->isa, &serial));
+  MRL_TRY(mrl_net_run_carve(&run->decode, arena, decoder, rows, 1, 1, s->isa, &serial));
+  MRL_TRY(mrl_latent_judge_carve(&run->judge, arena, &batch));
+  MRL_TRY(mrl_latent_judge_carve(&run->exam, arena, &exam));
+  run->n_pieces = encoder->n_pieces + decoder->n_pieces;
+  run->params = MRL_TAKE(arena, mrl_real, run->nets->n_params);
+  run->gradient = MRL_TAKE(arena, mrl_real, run->nets->n_params);
+  run->moments =
+      MRL_TAKE(arena, mrl_real, mrl_optimizer_blocks(s->optimizer.kind) * run->nets->n_params);
+  run->piece = MRL_TAKE(arena, mrl_param, run->n_pieces);
+  run->order = MRL_TAKE(arena, size_t, data->n);
+  run->row = MRL_TAKE(arena, size_t, rows);
+  run->valid = MRL_TAKE(arena, size_t, data->n_env * run->n_valid);
+  run->history = MRL_TAKE(arena, mrl_latent_epoch, s->epochs);
+  run->n_steps = (least_rows(data) - run->n_valid) / run->batch;
+  return arena->failed ? MRL_NO_MEMORY : MRL_OK;
+}
+
+/* Streams of a run's seed: 0 the rows held out, from 1 on the orders of epochs. */
+static mrl_rng order_stream(const mrl_latent_run *run, size_t epoch, size_t e)
+{
+  return mrl_rng_stream(run->seed, MRL_RNG_LATENT, (uint64_t)epoch << 24 | (uint64_t)e);
+}
+
+/* The rows held out are the same in all restarts: the first of an order by the settings' seed. The
+ * others stay in run->order, behind them. */
+static void hold_out(mrl_latent_run *run)
+{
+  const mrl_latent_data *data = run->data;
+  for (size_t e = 0, first = 0; e < data->n_env; first += (size_t)data->n_row[e], e++) {
+    mrl_rng rng = mrl_rng_stream(run->settings->seed, MRL_RNG_LATENT, (uint64_t)e);
+    size_t *own = run->order + first;
+    mrl_rng_permutation(&rng, own, (size_t)data->n_row[e]);
+    for (size_t i = 0; i < (size_t)data->n_row[e]; i++) {
+      own[i] += first;
+    }
+    memcpy(run->valid + e * run->n_valid, own, run->n_valid * sizeof *own);
+  }
+}
+
+void mrl_latent_run_start(mrl_latent_run *run, size_t restart)
+{
+  mrl_rng rng =
+      mrl_rng_stream(run->settings->seed, MRL_RNG_LATENT, (uint64_t)1 << 55 | (uint64_t)restart);
+  const size_t blocks = mrl_optimizer_blocks(run->settings->optimizer.kind);
+  const uint64_t encoder = mrl_rng_u64(&rng), decoder = mrl_rng_u64(&rng);
+  run->seed = mrl_rng_u64(&rng);
+  mrl_net_start(run->params, NULL, &run->nets->encoder.net, encoder);
+  mrl_net_start(run->params + run->nets->encoder.net.n_params, NULL, &run->nets->decoder.net,
+                decoder);
+  memset(run->moments, 0, blocks * run->nets->n_params * sizeof *run->moments);
+  join_pieces(run);
+  hold_out(run);
+  run->epoch = run->step = 0;
+  run->updates = 0;
+  run->failed = 0;
+  run->plateau = (mrl_plateau){1, 0};
+  run->best = INFINITY;
+  run->sums = (mrl_latent_epoch){0};
+  run->verdict = (mrl_latent_verdict){INFINITY, INFINITY, INFINITY};
+}
+
+/* Forward: the latent of run->row in judge->x, whitened. */
+static mrl_status encode_batch(mrl_latent_run *run, const mrl_batch *batch)
+{
+  const mrl_coder_blocks to = {run->judge.x, run->batch, latent_width(run->settings)};
+  MRL_TRY(mrl_net_forward(&run->encode, run->params, NULL, batch, &serial));
+  for (size_t t = 0; t < mrl_net_tiles(&run->encode, batch->n); t++) {
+    const mrl_tile tile = mrl_net_tile(&run->encode, batch, t);
+    double none;
+    MRL_TRY(mrl_coder_keep(&none, NULL,
+                           mrl_net_output(&run->encode) + mrl_net_tile_at(&run->encode, t, to.d),
+                           &tile, &to));
+  }
+  return mrl_latent_whiten(&run->judge);
+}
+
+/* The decoder's step on judge->x: its gradient, and that of the latents added to judge->dx. */
+static mrl_status decode_batch(double *mse, mrl_latent_run *run)
+{
+  const size_t p = run->data->p, d = latent_width(run->settings);
+  const mrl_coder_latents latents = {&run->nets->decoder.monomials, run->judge.x, run->batch};
+  const mrl_loss loss = {.kind = MRL_LOSS_SQUARED, .outputs = p, .targets = p, .y = run->data->z};
+  const mrl_batch batch = {.row = run->row,
+                           .n = run->data->n_env * run->batch,
+                           .mode = MRL_TRAIN,
+                           .fill = mrl_coder_fill_latents,
+                           .fill_data = &latents,
+                           .loss = mrl_loss_tile,
+                           .loss_data = &loss};
+  const double weight = run->settings->reconstruction / (double)p;
+  mrl_net_run *decode = &run->decode;
+  MRL_TRY(mrl_net_step(mse, decode, run->params + run->nets->encoder.net.n_params, NULL, &batch,
+                       &serial));
+  *mse /= (double)p;
+  for (size_t t = 0; t < mrl_net_tiles(decode, batch.n); t++) {
+    const mrl_tile tile = mrl_net_tile(decode, &batch, t);
+    const size_t at = mrl_net_tile_at(decode, t, run->nets->decoder.monomials.n);
+    mrl_monomials_back(decode->d_input + at, decode->x + at, latents.monomials, tile.rows, tile.ld);
+    mrl_coder_add_input(run->judge.dx, decode->d_input + at, &tile, d, run->batch, weight);
+  }
+  mrl_real *gradient = run->gradient + run->nets->encoder.net.n_params;
+  for (size_t i = 0; i < run->nets->decoder.net.n_params; i++) {
+    gradient[i] = (mrl_real)weight * decode->gradient[i];
+  }
+  return MRL_OK;
+}
+
+/* judge->dx back through the encoder. */
+static mrl_status encode_back(mrl_latent_run *run, const mrl_batch *batch)
+{
+  const size_t d = latent_width(run->settings);
+  mrl_net_run *encode = &run->encode;
+  MRL_TRY(mrl_latent_unwhiten(&run->judge));
+  for (size_t t = 0; t < mrl_net_tiles(encode, batch->n); t++) {
+    const mrl_tile tile = mrl_net_tile(encode, batch, t);
+    mrl_real *to = encode->d_output + mrl_net_tile_at(encode, t, d);
+    const mrl_shape shape = {tile.rows, tile.ld, d, tile.isa};
+    mrl_coder_take_output(to, run->judge.dx, &tile, d, run->batch);
+    mrl_clear_rest(to, &shape);
+  }
+  MRL_TRY(mrl_net_backward(encode, run->params, batch, &serial));
+  memcpy(run->gradient, encode->gradient, run->nets->encoder.net.n_params * sizeof *run->gradient);
+  return MRL_OK;
+}
+
+mrl_status mrl_latent_gradient(double *loss, mrl_latent_parts *parts, double *mse,
+                               mrl_latent_run *run)
+{
+  const mrl_latent_settings *s = run->settings;
+  const size_t n = run->data->n_env * run->batch;
+  const mrl_coder_rows rows = {&run->nets->encoder.monomials, run->data->z};
+  const mrl_batch batch = {
+      .row = run->row, .n = n, .mode = MRL_TRAIN, .fill = mrl_coder_fill_rows, .fill_data = &rows};
+  memset(run->judge.dx, 0, n * latent_width(s) * sizeof *run->judge.dx);
+  MRL_TRY(encode_batch(run, &batch));
+  MRL_TRY(mrl_latent_parts_of(parts, &run->judge));
+  MRL_TRY(decode_batch(mse, run));
+  MRL_TRY(encode_back(run, &batch));
+  *loss = s->reconstruction * *mse + s->penalty.mmd * parts->mmd + s->penalty.hsic * parts->hsic +
+          s->penalty.entropy * parts->entropy;
+  return isfinite(*loss) ? MRL_OK : MRL_NOT_FINITE;
+}
+
+/* A new order of the training rows of each environment, behind those held out. */
+static void shuffle(mrl_latent_run *run)
+{
+  const mrl_latent_data *data = run->data;
+  for (size_t e = 0, first = 0; e < data->n_env; first += (size_t)data->n_row[e], e++) {
+    mrl_rng rng = order_stream(run, run->epoch + 1, e);
+    size_t *own = run->order + first + run->n_valid;
+    for (size_t i = (size_t)data->n_row[e] - run->n_valid; i > 1; i--) {
+      const size_t j = (size_t)mrl_rng_below(&rng, (uint64_t)i), keep = own[i - 1];
+      own[i - 1] = own[j];
+      own[j] = keep;
+    }
+  }
+}
+
+static void take_batch(mrl_latent_run *run)
+{
+  const mrl_latent_data *data = run->data;
+  for (size_t e = 0, first = 0; e < data->n_env; first += (size_t)data->n_row[e], e++) {
+    memcpy(run->row + e * run->batch, run->order + first + run->n_valid + run->step * run->batch,
+           run->batch * sizeof *run->row);
+  }
+}
+
+static void end_epoch(mrl_latent_run *run, double rate)
+{
+  const double n = (double)run->n_steps;
+  const mrl_latent_epoch mean = {run->sums.loss / n, run->sums.mse / n,     run->sums.mmd / n,
+                                 run->sums.hsic / n, run->sums.entropy / n, rate};
+  const int is_best = mean.loss < run->best;
+  run->history[run->epoch] = mean;
+  run->best = is_best ? mean.loss : run->best;
+  mrl_plateau_update(&run->plateau, &run->settings->schedule, is_best);
+  run->sums = (mrl_latent_epoch){0};
+  run->step = 0;
+  run->epoch++;
+}
+
+static mrl_status take_step(mrl_latent_run *run)
+{
+  const mrl_latent_settings *s = run->settings;
+  mrl_latent_parts parts;
+  double loss, mse, norm;
+  if (run->step == 0) {
+    shuffle(run);
+  }
+  take_batch(run);
+  MRL_TRY(mrl_latent_gradient(&loss, &parts, &mse, run));
+  const double rate =
+      s->rate * mrl_schedule_rate(&s->schedule, &run->plateau, run->epoch, s->epochs);
+  MRL_TRY(mrl_optimizer_step(run->params, run->moments, &norm, run->gradient, run->piece,
+                             run->n_pieces, run->nets->n_params, &s->optimizer, rate,
+                             ++run->updates, mrl_isa_usable(s->isa)));
+  run->sums.loss += loss;
+  run->sums.mse += mse;
+  run->sums.mmd += parts.mmd;
+  run->sums.hsic += parts.hsic;
+  run->sums.entropy += parts.entropy;
+  if (++run->step == run->n_steps) {
+    end_epoch(run, rate);
+  }
+  return MRL_OK;
+}
+
+/* The verdict on the rows held out. */
+static mrl_status examine(mrl_latent_run *run)
+{
+  const size_t p = run->data->p, d = latent_width(run->settings);
+  const size_t n = run->data->n_env * run->n_valid;
+  const mrl_coder_rows rows = {&run->nets->encoder.monomials, run->data->z};
+  const mrl_coder_blocks to = {run->exam.x, run->n_valid, d};
+  const mrl_coder_latents latents = {&run->nets->decoder.monomials, run->exam.x, run->n_valid};
+  const mrl_loss squared = {
+      .kind = MRL_LOSS_SQUARED, .outputs = p, .targets = p, .y = run->data->z};
+  mrl_batch batch = {.row = run->valid,
+                     .n = n,
+                     .fill = mrl_coder_fill_rows,
+                     .fill_data = &rows,
+                     .loss = mrl_coder_keep,
+                     .loss_data = &to};
+  mrl_latent_parts parts;
+  double sum;
+  MRL_TRY(mrl_net_evaluate(&sum, &run->encode, run->params, NULL, &batch, &serial));
+  batch.fill = mrl_coder_fill_latents;
+  batch.fill_data = &latents;
+  batch.loss = mrl_loss_tile;
+  batch.loss_data = &squared;
+  const mrl_real *decoder = run->params + run->nets->encoder.net.n_params;
+  if (!run->settings->penalty.whiten) { /* the decoder sees the latent as it is */
+    MRL_TRY(mrl_net_evaluate(&sum, &run->decode, decoder, NULL, &batch, &serial));
+  }
+  MRL_TRY(mrl_latent_whiten(&run->exam));
+  if (run->settings->penalty.whiten) {
+    MRL_TRY(mrl_net_evaluate(&sum, &run->decode, decoder, NULL, &batch, &serial));
+  }
+  MRL_TRY(mrl_latent_parts_of(&parts, &run->exam));
+  run->verdict = (mrl_latent_verdict){parts.mmd, parts.hsic, sum / (double)(n * p)};
+  return isfinite(sum) ? MRL_OK : MRL_NOT_FINITE;
+}
+
+static int is_done(const mrl_latent_run *run)
+{
+  return run->failed || run->epoch == run->settings->epochs;
+}
+
+/* So many steps, and the verdict after the last one. A run that fails keeps an infinite verdict. */
+static void advance(mrl_latent_run *run, size_t steps)
+{
+  for (size_t k = 0; k < steps && !is_done(run); k++) {
+    run->failed = take_step(run) != MRL_OK;
+  }
+  if (is_done(run) && !run->failed) {
+    run->failed = examine(run) != MRL_OK;
+  }
+}
+
+static mrl_status carve_all(mrl_latent_run **runs, mrl_arena *arena,
+                            const mrl_latent_settings *settings, const mrl_latent_nets *nets,
+                            const mrl_latent_data *data)
+{
+  *runs = MRL_TAKE(arena, mrl_latent_run, settings->restarts);
+  for (size_t r = 0; r < settings->restarts; r++) {
+    mrl_latent_run run;
+    MRL_TRY(mrl_latent_run_carve(&run, arena, settings, nets, data));
+    if (*runs) {
+      (*runs)[r] = run;
+    }
+  }
+  return arena->failed ? MRL_NO_MEMORY : MRL_OK;
+}
+
+size_t mrl_latent_scratch(const mrl_latent_settings *settings, const mrl_latent_nets *nets,
+                          const mrl_latent_data *data)
+{
+  mrl_arena arena = mrl_arena_measure();
+  mrl_latent_run *runs;
+  return carve_all(&runs, &arena, settings, nets, data) == MRL_OK ? arena.used : 0;
+}
+
+/* All restarts to their end, in slices of some 30 ms between which it polls. */
+static void run_all(mrl_latent_run *runs, size_t restarts, const mrl_ctx *ctx)
+{
+  const size_t work = runs->nets->n_params * runs->data->n_env * runs->batch;
+  const size_t slice = work < 100000000 ? 100000000 / work : 1;
+  for (int left = 1; left;) {
+    left = 0;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(ctx->n_threads) reduction(+ : left)
+    for (size_t r = 0; r < restarts; r++) {
+      if (!is_done(runs + r)) {
+        advance(runs + r, slice);
+        left += !is_done(runs + r);
+      }
+    }
+    mrl_poll(ctx);
+  }
+}
+
+mrl_status mrl_latent_train(mrl_real *params, mrl_latent_epoch *history,
+                            mrl_latent_verdict *verdict, const mrl_latent_settings *s,
+                            const mrl_latent_nets *nets, const mrl_latent_data *data,
+                            const mrl_real *start, void *scratch, const mrl_ctx *ctx)
+{
+  const size_t size = mrl_latent_scratch(s, nets, data);
+  mrl_arena arena = mrl_arena_over(scratch, size);
+  mrl_latent_run *runs;
+  size_t batch, n_valid, left = 0;
+  mrl_latent_rows(&batch, &n_valid, s, data);
+  if (batch == 0) {
+    return MRL_TOO_FEW;
+  }
+  if (size == 0 || s->restarts < 1) {
+    return MRL_BAD_ARGUMENT;
+  }
+  MRL_TRY(carve_all(&runs, &arena, s, nets, data));
+  for (size_t r = 0; r < s->restarts; r++) {
+    mrl_latent_run_start(runs + r, r);
+    if (start) {
+      memcpy(runs[r].params, start, nets->encoder.net.n_params * sizeof *start);
+    }
+  }
+  run_all(runs, s->restarts, ctx);
+  for (size_t r = 0; r < s->restarts; r++) {
+    memcpy(params + r * nets->n_params, runs[r].params, nets->n_params * sizeof *params);
+    for (size_t k = 0; k < s->epochs; k++) {
+      history[r * s->epochs + k] =
+          k < runs[r].epoch ? runs[r].history[k] : (mrl_latent_epoch){NAN, NAN, NAN, NAN, NAN, NAN};
+    }
+    verdict[r] = runs[r].verdict;
+    left += !runs[r].failed;
+  }
+  return left > 0 ? MRL_OK : MRL_NO_CONVERGE;
+}
+
+typedef struct {
+  mrl_net_run run;
+  size_t *row;
+} encoding;
+
+static mrl_status carve_encoding(encoding *to, mrl_arena *arena, const mrl_latent_nets *nets,
+                                 const mrl_latent_data *data, mrl_isa isa, const mrl_ctx *ctx)
+{
+  MRL_TRY(mrl_net_run_carve(&to->run, arena, &nets->encoder.net, 0, 1, 0, isa, ctx));
+  to->row = MRL_TAKE(arena, size_t, data->n);
+  return arena->failed ? MRL_NO_MEMORY : MRL_OK;
+}
+
+size_t mrl_latent_encode_scratch(const mrl_latent_nets *nets, const mrl_latent_data *data,
+                                 mrl_isa isa, const mrl_ctx *ctx)
+{
+  mrl_arena arena = mrl_arena_measure();
+  encoding to;
+  return carve_encoding(&to, &arena, nets, data, isa, ctx) == MRL_OK ? arena.used : 0;
+}
+
+mrl_status mrl_latent_encode(double *latent, const mrl_real *params, const mrl_latent_nets *nets,
+                             const mrl_latent_data *data, void *scratch, mrl_isa isa,
+                             const mrl_ctx *ctx)
+{
+  mrl_arena arena = mrl_arena_over(scratch, mrl_latent_encode_scratch(nets, data, isa, ctx));
+  encoding to;
+  double none;
+  MRL_TRY(carve_encoding(&to, &arena, nets, data, isa, ctx));
+  for (size_t i = 0; i < data->n; i++) {
+    to.row[i] = i;
+  }
+  const mrl_coder_rows rows = {&nets->encoder.monomials, data->z};
+  const mrl_coder_blocks out = {latent, data->n, nets->encoder.net.n_outputs};
+  const mrl_batch batch = {.row = to.row,
+                           .n = data->n,
+                           .fill = mrl_coder_fill_rows,
+                           .fill_data = &rows,
+                           .loss = mrl_coder_keep,
+                           .loss_data = &out};
+  return mrl_net_evaluate(&none, &to.run, params, NULL, &batch, ctx);
+}
