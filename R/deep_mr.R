@@ -13,10 +13,10 @@
 #'   Biostrings set or a one-hot array. Names must differ.
 #' @param exposure,outcome Names of two outputs of the model.
 #' @param method,meta,pairs,interval,... As in [deep_mr_effects()]; `...`: its other arguments.
-#' @param link What outputs are: `"identity"`, effects are differences of outputs; `"log"`: log
-#'   means of counts (a network trained with the loss `"poisson"`), effects are differences of
-#'   means, which additive confounders of counts leave alone; `"logit"`: log odds, effects are
-#'   differences of probabilities.
+#' @param type,n_dropout As in [mutagenize()]; not for a [seq_predictor()], whose function gives
+#'   what it gives. `type = "response"` on counts (a network trained with the loss `"poisson"`) makes
+#'   effects differences of expected counts, which additive confounders leave alone. `n_dropout`:
+#'   masks of Monte Carlo dropout stand for the members of an ensemble.
 #' @param positions As in [mutagenize()].
 #' @param reverse_complement As in [predict.seq_model()].
 #' @param n_threads Number of threads; results do not depend on it.
@@ -43,15 +43,22 @@
 deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "REML",
                     pairs = NULL, interval = c("auto", "pairs", "pairs_half", "pairs_members",
                       "designed", "designed_half", "designed_members", "member", "none"),
-                    link = c("identity", "log", "logit"), positions = NULL,
-                    reverse_complement = FALSE, ..., n_threads = mrl_threads()) {
-  link <- check_choice(link, c("identity", "log", "logit"))
+                    type = c("link", "response"), positions = NULL, reverse_complement = FALSE,
+                    n_dropout = 0, ..., n_threads = mrl_threads()) {
+  type <- check_choice(type, c("link", "response"))
   interval <- check_choice(interval, c("auto", deep_intervals))
   check_deep_dots(...)
   sequences <- plain_sequences(sequences)
   check_different_ids(sequences)
-  how <- if (!inherits(model, "seq_predictor")) {
-    list(reverse_complement = check_flag(reverse_complement), n_threads = n_threads)
+  how <- list(type = type, reverse_complement = check_flag(reverse_complement),
+    n_dropout = check_count(n_dropout, min = 0))
+  if (!inherits(model, "seq_predictor")) {
+    how <- c(how, list(n_threads = n_threads), if (n_dropout > 0) list(...)["seed"])
+  } else if (identical(how, list(type = "link", reverse_complement = FALSE, n_dropout = 0L))) {
+    how <- NULL
+  } else {
+    stop_mrl("argument", "`type`, `reverse_complement` and `n_dropout` are not for a ",
+      "seq_predictor(): its function gives what it gives.")
   }
   effects <- do.call(mutagenize, c(list(model, sequences, positions = positions), how))
   outputs <- unique(effects$output)
@@ -59,9 +66,6 @@ deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "
   check_deep_output(outcome, outputs, "outcome")
   if (length(outputs) > 2L) {
     effects <- effects[effects$output %in% c(exposure, outcome), , drop = FALSE]
-  }
-  if (link != "identity") {
-    effects <- link_effects(effects, model, sequences, link, how)
   }
   frame <- deep_frame(effects, exposure, outcome)
   deep_run(frame, deep_settings(frame, method, interval, meta, pairs, ..., n_threads = n_threads))
@@ -85,30 +89,4 @@ check_different_ids <- function(sequences) {
     stop_argument("sequences", "must have different names",
       paste0("\"", ids[anyDuplicated(ids)], "\" twice"), what = "data")
   }
-}
-
-# Effects on the scale of the mean from effects on the link's, member by member.
-link_effects <- function(effects, model, sequences, link, how) {
-  replicated <- !is.null(effects[["members"]])
-  level <- do.call(stats::predict, c(list(model, sequences), if (replicated) list(members = TRUE),
-    how))
-  mean <- if (replicated) level$mean else level
-  row <- match(effects$sequence, mean$sequence)
-  column <- match(effects$output, names(mean)[-1])
-  moved <- function(level, effect) {
-    before <- level[cbind(row, column)]
-    link_inverse(before + effect, link) - link_inverse(before, link)
-  }
-  if (!replicated) {
-    effects$effect <- moved(as.matrix(mean[-1]), effects$effect)
-    return(effects)
-  }
-  for (k in seq_len(ncol(effects$members))) {
-    one <- matrix(level$members[, , k], dim(level$members)[1])
-    effects$members[, k] <- moved(one, effects$members[, k])
-  }
-  effects$effect <- rowMeans(effects$members)
-  effects$std.error <- sqrt(rowSums((effects$members - effects$effect)^2) /
-    (ncol(effects$members) - 1))
-  effects
 }

@@ -19,8 +19,7 @@
 #' @param parent For each sequence the name of the one that it is a mutant of, `NA` for the others.
 #' @param keep For each sequence, is it a mutant to calibrate on (`TRUE` for all by default)?
 #' @param n_measured How many measurements `labels` are means of: one number, or one per sequence.
-#' @param link As in [deep_mr()].
-#' @param ... Passed to [predict()], as `n_threads`.
+#' @param ... Passed to [predict()], as `type` and `n_threads`.
 #' @return A data.frame with a row for each mutant and output: `sequence` (the parent), `mutant`,
 #'   `output`, `effect` (predicted difference of mutant and parent), `observed` (measured one),
 #'   `level`, `level_mutant` (predictions), `n_measured`, `n_measured_mutant`, `keep`. Effects from
@@ -34,22 +33,20 @@
 #' pairs <- deep_mr_pairs(gc, stats::setNames(sim$sequence, sim$id), labels, sim$parent)
 #' head(pairs)
 #' @export
-deep_mr_pairs <- function(model, sequences, labels, parent, keep = NULL, n_measured = 1,
-                          link = c("identity", "log", "logit"), ...) {
-  link <- check_choice(link, c("identity", "log", "logit"))
+deep_mr_pairs <- function(model, sequences, labels, parent, keep = NULL, n_measured = 1, ...) {
   ids <- check_named_sequences(sequences)
   labels <- check_pair_labels(labels, length(ids))
   from <- check_parents(parent, ids)
   keep <- check_pair_keep(keep, length(ids))
   n_measured <- check_n_measured(n_measured, length(ids))
   mutant <- which(!is.na(from))
-  level <- predict(model, sequences, ...)
+  level <- stats::predict(model, sequences, ...)
   outputs <- intersect(colnames(labels), names(level)[-1])
   if (!length(outputs)) {
     stop_argument("labels", "must have columns named as outputs of the model",
       shorten(colnames(labels)))
   }
-  level <- link_inverse(as.matrix(level[outputs]), link)
+  level <- as.matrix(level[outputs])
   each <- function(x) rep(x, each = length(outputs))
   rows <- function(x, at) as.vector(t(x[at, outputs, drop = FALSE]))
   before <- from[mutant]
@@ -122,10 +119,6 @@ check_n_measured <- function(n_measured, n) {
       describe(n_measured))
   }
   rep_len(n_measured, n)
-}
-
-link_inverse <- function(value, link) {
-  switch(link, identity = value, log = exp(value), logit = stats::plogis(value))
 }
 
 # Pairs of exposure and outcome, one row each: predicted differences f and g, measured ones dx and

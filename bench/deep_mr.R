@@ -54,10 +54,7 @@ run_deep_mr <- function(cell) {
   asked <- named_sequences(data$held, "h")[seq_len(400)]
   wanted <- unique(c(names(asked), pairs$sequence[pairs$keep]))
   sequences <- c(named_sequences(data$test, "t"), named_sequences(data$held, "h")[wanted])
-  mutated <- timed({
-    effects <- mutagenize(ensemble, sequences)
-    if (count) mrlearn:::link_effects(effects, ensemble, sequences, "log", NULL) else effects
-  })
+  mutated <- timed(mutagenize(ensemble, sequences, type = if (count) "response" else "link"))
   designed <- designed_pairs(ensemble, data$held, mutated$value, pairs, 60, count)
   estimated <- timed(estimate_round(mutated$value, pairs, designed, data$test, count))
   c(ratio = data$ratio, estimated$value, seconds_train = trained$seconds,

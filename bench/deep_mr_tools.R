@@ -90,7 +90,7 @@ held_pairs <- function(ensemble, held, count) {
   parent <- c(ifelse(is.na(held$parent), NA, paste0("h", held$parent)), paste0("h", held$id[rest]))
   keep <- c(rep(FALSE, nrow(held)), both_hit(held)[rest])
   deep_mr_pairs(ensemble, sequences, labels, parent, keep = keep,
-    link = if (count) "log" else "identity")
+    type = if (count) "response" else "link")
 }
 
 # Designed measurements: of each of `n` sequences six random instruments once and the sequence four
@@ -112,7 +112,7 @@ designed_pairs <- function(ensemble, held, effects, pairs, n, count) {
   out <- deep_mr_pairs(ensemble, c(reference, mutant), labels,
     c(rep(NA, length(reference)), six$sequence),
     n_measured = rep(c(4, 1), c(length(reference), length(mutant))),
-    link = if (count) "log" else "identity")
+    type = if (count) "response" else "link")
   pairs$keep <- FALSE
   rbind(out, pairs)
 }

@@ -2,13 +2,13 @@
 
 # Binding sites are letters: "A" of the exposure, "C" of the outcome; three members whose slopes
 # differ by a tenth.
-toy_model <- function(slopes = c(1.4, 1.5, 1.6), link = identity) {
+toy_model <- function(slopes = c(1.4, 1.5, 1.6)) {
   count <- function(s, letter) nchar(gsub(paste0("[^", letter, "]"), "", s))
   seq_predictor(function(s) {
     a <- count(s, "A") + 0.1 * count(s, "G")
     out <- array(0, c(length(s), 3, length(slopes)), list(NULL, c("x", "y", "other"), NULL))
     for (k in seq_along(slopes)) {
-      out[, , k] <- link(cbind(a, 2 + slopes[k] * a, count(s, "C")))
+      out[, , k] <- cbind(a, 2 + slopes[k] * a, count(s, "C"))
     }
     out
   })
@@ -33,37 +33,31 @@ test_that("a model's slopes are found, with the members' variation", {
   expect_identical(part$local$n_variants, rep(12L, 4))
 })
 
-test_that("links take effects to the scale of the mean", {
-  on_log <- toy_model(link = function(m) log(1 + m))
-  fit <- deep_mr(on_log, toy_sequences, "x", "y", link = "log", instruments = "none")
-  expect_equal(fit$local$estimate, rep(1.5, 4), tolerance = 1e-12)
-  expect_equal(fit$local$std.error, rep(0.1, 4), tolerance = 1e-9)
-  on_logit <- toy_model(slopes = c(0.4, 0.5, 0.6), link = function(m) stats::qlogis((m + 1) / 30))
-  fit <- deep_mr(on_logit, toy_sequences, "x", "y", link = "logit", instruments = "none")
-  expect_equal(fit$local$estimate, rep(0.5, 4), tolerance = 1e-12)
-  one <- toy_model(slopes = 1.5, link = function(m) log(1 + m))
-  single <- seq_predictor(function(s) one$f(s)[, , 1])
-  expect_warning(
-    fit <- deep_mr(single, toy_sequences, "x", "y", link = "log", instruments = "none"),
-    class = "mrlearn_warning_no_interval"
-  )
-  expect_equal(fit$local$estimate, rep(1.5, 4), tolerance = 1e-12)
-})
-
 test_that("an ensemble of networks goes through", {
   sim <- sim_sequences(n = 200, length = 60, seed = 1)
   model <- seq_model(list(
     seq_layer("conv", units = 3, taps = 9), seq_layer("activation", activation = "relu"),
-    seq_layer("global_max"), seq_layer("dense", units = 2)
+    seq_layer("global_max"), seq_layer("dropout", rate = 0.1), seq_layer("dense", units = 2)
   ), length = 60, output_names = c("exposure", "outcome"))
-  labels <- cbind(exposure = sim$exposure_label, outcome = sim$outcome_label)
+  labels <- cbind(exposure = sim$exposure, outcome = sim$outcome)
   ensemble <- seq_ensemble(model, sim$sequence, labels, n = 2, bootstrap = TRUE, seed = 1,
-    control = seq_control(epochs = 2))
+    loss = "poisson", control = seq_control(epochs = 3, learning_rate = 0.01))
   sequences <- stats::setNames(sim$sequence[1:5], paste0("s", 1:5))
-  fit <- deep_mr(ensemble, sequences, "exposure", "outcome")
+  ask <- function(model, ...) deep_mr(model, sequences, "exposure", "outcome", ...)
+  fit <- ask(ensemble)
   effects <- mutagenize(ensemble, sequences)
   expect_identical(fit$local, deep_mr_effects(effects, "exposure", "outcome")$local)
-  expect_identical(deep_mr(ensemble, sequences, "exposure", "outcome", n_threads = 2), fit)
+  expect_identical(ask(ensemble, n_threads = 2), fit)
+  # On counts: exp() of the prediction, mutant less sequence.
+  counts <- ask(ensemble, type = "response")
+  one <- counts$effects[1, ]
+  mutant <- sequences[[1]]
+  substr(mutant, one$position, one$position) <- one$alt
+  level <- predict(ensemble, c(sequences[1], m = mutant), members = TRUE)$members
+  expect_equal(one$beta.outcome, mean(exp(level[2, 2, ]) - exp(level[1, 2, ])), tolerance = 1e-4)
+  masks <- ask(ensemble$members[[1]], n_dropout = 4, seed = 1)
+  expect_identical(masks$n_members, 4L)
+  expect_identical(ask(ensemble$members[[1]], n_dropout = 4, seed = 1), masks)
 })
 
 test_that("pairs hold predicted and measured differences", {
@@ -90,6 +84,7 @@ test_that("bad input is refused with its class", {
     deep_mr(model, s, "x", "z")
     deep_mr(model, s, "x", "y", thresold = 2)
     deep_mr(model, c(a = "ACGT", a = "TTTT"), "x", "y")
+    deep_mr(model, s, "x", "y", type = "response")
     deep_mr(model, s, "x", "y", interval = "pairs")
     deep_mr_pairs(model, s, labels, c(NA, NA, NA, "five"))
     deep_mr_pairs(model, s, labels, rep(NA, 4))
