@@ -4,7 +4,8 @@
 # has `words` and `values` of parse_command_line().
 cli_commands <- function() {
   commands <- list(
-    cli_simulate_command(), cli_estimate_command(), cli_evaluate_command(), cli_mr_command()
+    cli_simulate_command(), cli_estimate_command(), cli_evaluate_command(), cli_sweep_command(),
+    cli_mr_command(), cli_deepmr_command()
   )
   stats::setNames(commands, vapply(commands, `[[`, "", "name"))
 }
@@ -162,42 +163,34 @@ cli_threads <- function(given) {
   check_threads(cli_value(given, "threads", mrl_threads()), "--threads")
 }
 
-# The folder for results: made if it is not there; one that holds a fit is not written over unless
+# The folder for results: made if it is not there; one that holds `file` is not written over unless
 # told.
-cli_folder <- function(path, overwrite) {
+cli_folder <- function(path, overwrite, file = "fit.rds") {
   made <- dir.exists(path) || suppressWarnings(dir.create(path, recursive = TRUE))
   if (!made || file.access(path, 2) != 0) {
     stop_mrl("data", "--output: cannot write to the folder \"", path, "\".")
   }
-  if (file.exists(file.path(path, "fit.rds")) && !overwrite) {
-    stop_mrl("data", "--output: \"", path, "\" has a fit already; --overwrite replaces it.")
+  if (file.exists(file.path(path, file)) && !overwrite) {
+    stop_mrl("data", "--output: \"", path, "\" has a ", file, " already; --overwrite replaces it.")
   }
   path
 }
 
-# Bytes or lines into a file that appears whole or not at all.
+# Bytes or lines into a file, by replace_file(). Of a full disk a compressed file only tells what it
+# holds.
 cli_write <- function(content, file, gzip = FALSE) {
   if (is.character(content)) {
     content <- charToRaw(enc2utf8(paste0(paste(content, collapse = "\n"), "\n")))
   }
-  temporary <- tempfile(".mrlearn-", tmpdir = dirname(file))
-  on.exit(unlink(temporary))
   open <- if (gzip) gzfile else base::file
-  written <- tryCatch(
-    {
-      connection <- open(temporary, "wb")
-      tryCatch(writeBin(content, connection), finally = close(connection))
-      # A full disk is only seen in what has arrived.
-      connection <- open(temporary, "rb")
-      arrived <- tryCatch(length(readBin(connection, "raw", length(content) + 1)),
-        finally = close(connection))
-      arrived == length(content) && file.rename(temporary, file)
-    },
-    error = function(e) FALSE, warning = function(e) FALSE
-  )
-  if (!isTRUE(written)) {
-    stop_mrl("data", "\"", file, "\" cannot be written: is the folder there, and the disk not ",
-      "full?")
-  }
-  invisible(file)
+  replace_file(file, function(path) {
+    connection <- open(path, "wb")
+    tryCatch(writeBin(content, connection), finally = close(connection))
+    connection <- open(path, "rb")
+    arrived <- tryCatch(readBin(connection, "raw", length(content) + 1),
+      finally = close(connection))
+    if (length(arrived) != length(content)) {
+      stop_mrl("file", "\"", path, "\" is not whole.")
+    }
+  })
 }

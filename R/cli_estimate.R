@@ -33,6 +33,7 @@ estimate_options <- function() {
       "instrument columns; with --bed, names of its variants (default: all)"),
     cli_option("covariates", "texts", "COL", "columns for both stages; text columns are factors"),
     cli_option("context", "texts", "COL", "effect modifiers (contextual)"),
+    cli_option("environment", "text", "COL", "column of environments or populations (latent)"),
     cli_option("bed", "text", "PREFIX", "PLINK genotypes as instruments (.bed, .bim, .fam)"),
     cli_option("id", "text", "COL", "column with the people's IDs, to join --bed"),
     cli_option("cluster", "text", "COL", "column of clusters"),
@@ -129,17 +130,16 @@ run_estimate <- function(given) {
 estimate_problem <- function(given, method, fun) {
   v <- given$values
   takes <- names(formals(get(fun, envir = topenv(), mode = "function")))
-  roles <- v[c("outcome", "exposure", "instruments", "covariates", "context", "cluster", "weights",
-    "id")]
-  names(roles) <- c("outcome", "exposure", "instruments", "covariates", "context", "cluster",
-    "weights", "id")
+  beside <- c("context", "environment", "cluster", "weights", "id")
+  all <- c("outcome", "exposure", "instruments", "covariates", beside)
+  roles <- stats::setNames(v[all], all)
   for (name in c("outcome", "exposure")) {
     cli_value(given, name)
   }
   if (is.null(v$instruments) && is.null(v$bed) && method != "ols") {
     stop_mrl("argument", "--instruments or --bed must be given; --help says how.")
   }
-  for (name in intersect(c("context", "cluster", "weights", "id"), names(v))) {
+  for (name in intersect(beside, names(v))) {
     if (!name %in% takes) {
       stop_mrl("argument", "--", name, " cannot be used with ", method, ".")
     }
@@ -197,11 +197,10 @@ fit_from_problem <- function(fun, problem, settings) {
   }
   formula <- stats::as.formula(call("~", as.name(columns$outcome), right), env = env)
   arguments <- list(formula = formula, data = quote(data))
-  if (length(columns$context)) {
-    arguments$context <- stats::as.formula(call("~", sum_of(columns$context)), env = env)
-  }
-  if (length(columns$cluster)) {
-    arguments$cluster <- stats::as.formula(call("~", as.name(columns$cluster)), env = env)
+  for (role in c("context", "environment", "cluster")) {
+    if (length(columns[[role]])) {
+      arguments[[role]] <- stats::as.formula(call("~", sum_of(columns[[role]])), env = env)
+    }
   }
   if (length(columns$weights)) {
     arguments$weights <- as.name(columns$weights)
@@ -241,8 +240,8 @@ method_settings <- function(fun, pairs) {
 
 # Arguments that other options give, or that make no sense on a command line.
 structural_arguments <- c("formula", "data", "subset", "weights", "na.action", "cluster", "y", "x",
-  "z", "w", "id", "context", "stage2_data", "seed", "n_threads", "control", "foldid", "progress",
-  "model", "workers", "score_weights", "lambda_path")
+  "z", "w", "id", "context", "environment", "stage2_data", "seed", "n_threads", "control", "foldid",
+  "progress", "model", "workers", "score_weights", "lambda_path")
 
 # The function that makes the default `control`, and what the default gives it; NULL if there is no
 # such argument.
