@@ -14,9 +14,9 @@
 #' @param exposure,outcome Names of two outputs of the model.
 #' @param method,meta,pairs,interval,... As in [deep_mr_effects()]; `...`: its other arguments.
 #' @param type,n_dropout As in [mutagenize()]; not for a [seq_predictor()], whose function gives
-#'   what it gives. `type = "response"` on counts (a network trained with the loss `"poisson"`) makes
-#'   effects differences of expected counts, which additive confounders leave alone. `n_dropout`:
-#'   masks of Monte Carlo dropout stand for the members of an ensemble.
+#'   what it gives. `type = "response"` on counts (a network trained with the loss `"poisson"`)
+#'   makes effects differences of expected counts, which additive confounders leave alone.
+#'   `n_dropout`: masks of Monte Carlo dropout stand for the members of an ensemble.
 #' @param positions As in [mutagenize()].
 #' @param reverse_complement As in [predict.seq_model()].
 #' @param n_threads Number of threads; results do not depend on it.
@@ -48,19 +48,8 @@ deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "
   type <- check_choice(type, c("link", "response"))
   interval <- check_choice(interval, c("auto", deep_intervals))
   check_deep_dots(...)
-  sequences <- plain_sequences(sequences)
-  check_different_ids(sequences)
-  how <- list(type = type, reverse_complement = check_flag(reverse_complement),
-    n_dropout = check_count(n_dropout, min = 0))
-  if (!inherits(model, "seq_predictor")) {
-    how <- c(how, list(n_threads = n_threads), if (n_dropout > 0) list(...)["seed"])
-  } else if (identical(how, list(type = "link", reverse_complement = FALSE, n_dropout = 0L))) {
-    how <- NULL
-  } else {
-    stop_mrl("argument", "`type`, `reverse_complement` and `n_dropout` are not for a ",
-      "seq_predictor(): its function gives what it gives.")
-  }
-  effects <- do.call(mutagenize, c(list(model, sequences, positions = positions), how))
+  effects <- model_effects(model, sequences, type, positions, reverse_complement, n_dropout,
+    list(...)$seed, n_threads)
   outputs <- unique(effects$output)
   check_deep_output(exposure, outputs, "exposure")
   check_deep_output(outcome, outputs, "outcome")
@@ -69,6 +58,25 @@ deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "
   }
   frame <- deep_frame(effects, exposure, outcome)
   deep_run(frame, deep_settings(frame, method, interval, meta, pairs, ..., n_threads = n_threads))
+}
+
+# What mutations do to a model's outputs.
+model_effects <- function(model, sequences, type, positions, reverse_complement, n_dropout, seed,
+                          n_threads) {
+  sequences <- plain_sequences(sequences)
+  check_different_ids(sequences)
+  how <- list(type = type, reverse_complement = check_flag(reverse_complement),
+    n_dropout = check_count(n_dropout, min = 0))
+  usual <- list(type = "link", reverse_complement = FALSE, n_dropout = 0L)
+  if (!inherits(model, "seq_predictor")) {
+    how <- c(how, list(n_threads = n_threads), if (n_dropout > 0) list(seed = seed))
+  } else if (identical(how, usual)) {
+    how <- NULL
+  } else {
+    stop_mrl("argument", "`type`, `reverse_complement` and `n_dropout` are not for a ",
+      "seq_predictor(): its function gives what it gives.")
+  }
+  do.call(mutagenize, c(list(model, sequences, positions = positions), how))
 }
 
 # `...` of deep_mr() are arguments of deep_mr_effects().

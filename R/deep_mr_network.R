@@ -41,7 +41,7 @@
 #' @param pairs Measured pairs as in [deep_mr_effects()], or a list of them by the exposure's name
 #'   (which mutants are in its site, `keep`, differs between exposures).
 #' @param fdr False discovery rate at which an edge is called (Benjamini and Hochberg 1995).
-#' @param link,positions,reverse_complement For a model, as in [deep_mr()].
+#' @param type,positions,reverse_complement,n_dropout For a model, as in [deep_mr()].
 #' @param ... Other arguments of [deep_mr_effects()]: `instruments` and `threshold` (with `sites`,
 #'   of the mutations within them), `least`, `interval`, `method`, `conf_level`, ....
 #' @param n_threads Number of threads; results do not depend on it.
@@ -73,8 +73,9 @@
 #' @export
 deep_mr_network <- function(effects, sequences = NULL, outputs = NULL, edges = NULL, sites = NULL,
                             distances = NULL, breaks = c(0, 35, 70, 150), pairs = NULL,
-                            fdr = 0.05, link = c("identity", "log", "logit"), positions = NULL,
-                            reverse_complement = FALSE, ..., n_threads = mrl_threads()) {
+                            fdr = 0.05, type = c("link", "response"), positions = NULL,
+                            reverse_complement = FALSE, n_dropout = 0, ...,
+                            n_threads = mrl_threads()) {
   check_deep_dots(...)
   fdr <- check_number(fdr, min = 0, max = 1)
   n_threads <- check_threads(n_threads)
@@ -82,8 +83,11 @@ deep_mr_network <- function(effects, sequences = NULL, outputs = NULL, edges = N
     if (is.list(sites) && !is.data.frame(sites)) {
       sites <- motif_sites(sequences, sites)
     }
-    effects <- model_effects(effects, sequences, check_choice(link, c("identity", "log", "logit")),
-      positions, reverse_complement, n_threads)
+    if (is.null(sequences)) {
+      stop_argument("sequences", "must be given with a model", "NULL")
+    }
+    effects <- model_effects(effects, sequences, check_choice(type, c("link", "response")),
+      positions, reverse_complement, n_dropout, list(...)$seed, n_threads)
   }
   effects <- check_deep_effects(effects)
   asked <- network_edges(edges, outputs, unique(effects$output))
@@ -104,20 +108,6 @@ deep_mr_network <- function(effects, sequences = NULL, outputs = NULL, edges = N
     c(one, list(strata = edge_strata(one, breaks)))
   }))
   assemble_network(each, effects, fdr, given, n_threads)
-}
-
-# Effects of a model on the link's inverse scale, as deep_mr() has them.
-model_effects <- function(model, sequences, link, positions, reverse_complement, n_threads) {
-  if (is.null(sequences)) {
-    stop_argument("sequences", "must be given with a model", "NULL")
-  }
-  sequences <- plain_sequences(sequences)
-  check_different_ids(sequences)
-  how <- if (!inherits(model, "seq_predictor")) {
-    list(reverse_complement = check_flag(reverse_complement), n_threads = n_threads)
-  }
-  effects <- do.call(mutagenize, c(list(model, sequences, positions = positions), how))
-  if (link == "identity") effects else link_effects(effects, model, sequences, link, how)
 }
 
 network_edges <- function(edges, outputs, known) {
