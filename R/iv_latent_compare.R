@@ -5,8 +5,8 @@
 compare_latent <- function(problem, latent, how, call) {
   frame <- problem$frame
   frame$beds <- NULL
-  frame$z <- list(problem$z)
-  frame$z_names <- colnames(problem$z)
+  frame$z <- list(problem$all_z)
+  frame$z_names <- colnames(problem$all_z)
   inside <- environment_columns(problem)
   linear <- function(frame, estimator = "2SLS") {
     fit_linear(frame, how$vcov, estimator, "iv_2sls", call, FALSE, how$n_threads)
@@ -21,14 +21,14 @@ compare_latent <- function(problem, latent, how, call) {
     "2SLS(Z)" = function() linear(frame),
     "PO(environment)-2SLS(Z)" = function() linear(with_w(inside)),
     "2SLS(Z) + PCs" = function() {
-      linear(with_components(frame, problem$z, how$latent_dim[["V"]]))
+      linear(with_components(frame, problem$all_z, how$latent_dim[["V"]]))
     },
     "LIML(Z)" = function() {
       fit_kclass(frame, how$vcov, list(liml = TRUE, k = 1, fuller = 0), "LIML", "iv_liml", call,
         FALSE, how$n_threads)
     },
-    "Egger(Z)" = function() egger_individual(frame, problem$z, NULL),
-    "PO(environment)-Egger(Z)" = function() egger_individual(frame, problem$z, inside),
+    "Egger(Z)" = function() egger_individual(frame, problem$all_z, NULL),
+    "PO(environment)-Egger(Z)" = function() egger_individual(frame, problem$all_z, inside),
     "OLS" = function() linear(frame, "OLS")
   )
   rows <- Map(function(name, run) compare_row(name, run, colnames(frame$x)[1]), names(runs), runs)

@@ -48,8 +48,8 @@ environment_vector <- function(call, env, environment) {
   environment[if (is.logical(rows)) rows & !is.na(rows) else rows]
 }
 
-# What is estimated from: frame; z (n, dz) without constant columns; environment, 1..E (n), with its
-# `labels`; fold, 1..cross_fit (n).
+# What is estimated from: frame; z (n, dz), linearly independent instruments; all_z, those that vary;
+# environment, 1..E (n), with its `labels`; fold, 1..cross_fit (n).
 latent_problem <- function(frame, environment, how) {
   z <- do.call(cbind, lapply(frame$z, as.matrix))
   colnames(z) <- frame$z_names
@@ -61,13 +61,23 @@ latent_problem <- function(frame, environment, how) {
       shorten(frame$z_names[constant]), ".")
   }
   z <- z[, !constant, drop = FALSE]
+  all_z <- z
+  z <- z[, full_rank_columns(z), drop = FALSE]
   if (sum(how$latent_dim) > ncol(z)) {
     stop_argument("latent_dim", paste("must ask for at most as many latents as there are",
-      "instruments that vary,", ncol(z)), paste(sum(how$latent_dim), "latents"))
+      "linearly independent instruments,", ncol(z)), paste(sum(how$latent_dim), "latents"))
   }
   codes <- as.integer(environment)
-  list(frame = frame, z = z, environment = codes, labels = levels(environment),
+  list(frame = frame, z = z, all_z = all_z, environment = codes, labels = levels(environment),
     fold = latent_folds(codes, frame$cluster, how))
+}
+
+# As many columns as the rank, in their order: those that a linear function of the others gives say
+# nothing more, and a flow needs as many instruments as latents.
+full_rank_columns <- function(z) {
+  correlation <- crossprod(scale(z)) / (nrow(z) - 1)
+  pivoted <- suppressWarnings(chol(correlation, pivot = TRUE, tol = 1e-10))
+  sort(attr(pivoted, "pivot")[seq_len(attr(pivoted, "rank"))])
 }
 
 check_environments <- function(environment, how) {

@@ -61,7 +61,7 @@ mixings <- c("poly", "linear", "mlp", "discrete", "identity")
 #'     the last matrix, NA where there is none); `instruments`: names of the columns of Z;
 #'   * `law`, `hard`, `noise`, `n`, `n_env`, `seed`, `mixing_seed`.
 #' @references Huang, Robinson & Locatello (2026). arXiv:2602.19782.
-#' @seealso [iv_latent()], which estimates from such data.
+#' @seealso [iv_latent()], which estimates from such data; [sim_populations()] for real genotypes.
 #' @examples
 #' sim <- sim_environments(n = 500, mixing = "poly", degree = 2, seed = 1)
 #' sim
