@@ -106,11 +106,17 @@ empty_slot <- function(pool, k, dead, doing) {
   value <- slot
   if (!inherits(slot, "condition")) {
     value <- tryCatch(future::value(slot), FutureError = function(e) e)
+    # A queue may forget a job before its result is seen, which looks like its death.
+    if (inherits(value, "FutureError") && inherits(slot, "BatchtoolsFuture")) {
+      Sys.sleep(2)
+      value <- tryCatch(future::value(slot), FutureError = function(e) e)
+    }
   }
   if (inherits(value, "FutureError")) {
     pool$broken <- TRUE
     if (pool$tries[k] < 2L) {
-      warn_mrl("worker", "A worker died while ", doing, "; its work is done once more.")
+      warn_mrl("worker", "A worker died while ", doing, "; its work is done once more. (",
+        first_line(conditionMessage(value)), ")")
       pool$waiting <- c(pool$waiting, k)
       return(invisible())
     }

@@ -17,7 +17,8 @@
 #' * `parameters`: a list of objects with `name` and `sampler`: `"list"` (`values`), `"literal"`
 #'   (`value`), `"grid"` (`start`, `stop`, with `n_values`, also `log`, or `step`),
 #'   `"random_uniform"` (`low`, `high`, `log`), `"random_uniform_int"` (`low`, `high`); beyond ml-mr
-#'   `"rows"` (`values`: objects whose parameters belong together, `label` names one);
+#'   `"random_choice"` (`values`) and `"rows"` (`values`: objects whose parameters belong together,
+#'   `label` names one);
 #' * `arguments`, beyond ml-mr: arguments of the estimators that are the same for all runs.
 #'
 #' Paths are relative to the folder of the file. As in ml-mr a design with a random sampler has
@@ -133,7 +134,8 @@ model_name <- function(model) {
 read_parameter <- function(p) {
   samplers <- list(
     list = "values", literal = "value", grid = c("start", "stop"),
-    random_uniform = c("low", "high"), random_uniform_int = c("low", "high"), rows = "values"
+    random_uniform = c("low", "high"), random_uniform_int = c("low", "high"), rows = "values",
+    random_choice = "values"
   )
   if (!is.list(p) || is.null(p$name) || is.null(p$sampler)) {
     stop_argument("parameters", "must each have `name` and `sampler`",
@@ -164,6 +166,7 @@ parameter_values <- function(p, name, sampler) {
     grid = sampler_grid(p, number, log),
     random_uniform = (if (log) log_uniform else uniform)(number("low"), number("high")),
     random_uniform_int = integers(number("low"), number("high")),
+    random_choice = one_of(p$values),
     rows = rows_of_objects(p$values, name)
   )
 }

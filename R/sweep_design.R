@@ -7,15 +7,16 @@
 #' [run_sweep()], which hands each column to whatever has an argument of that name.
 #'
 #' @param ... Named: a vector or a list of the values of one parameter (a list where values are
-#'   vectors, `hidden = list(8, c(16, 8))`); `uniform()`, `log_uniform()` or `integers()` to draw
-#'   it; or a data.frame whose rows are tried as wholes, for settings that belong together. Its
-#'   columns become columns of the design beside one of the name given, with the row's name; NA
+#'   vectors, `hidden = list(8, c(16, 8))`); `uniform()`, `log_uniform()`, `integers()` or
+#'   `one_of()` to draw it; or a data.frame whose rows are tried as wholes, for settings that belong
+#'   together. Its columns become columns of the design beside one of the name given, with the row's name; NA
 #'   means that a row does not have the parameter.
 #' @param n_runs Number of rows. NULL: all combinations, once; needed where something is drawn. With
 #'   fewer rows than combinations these are a random choice, with more they come again, in a random
 #'   order.
 #' @param seed Of the draws and the rows' own seeds: one whole number, or NULL to draw one from R's
 #'   generator. Draws are keyed by the name of the parameter and do not depend on the others.
+#' @param values What is drawn from, a vector or a list.
 #' @param low,high Range; of `log_uniform()` above 0; of `integers()` both can be drawn.
 #' @return A data.frame of class `sweep_design`: `run`, `seed` (of the run, below 2^40) and a column
 #'   for each parameter, a list where its values are vectors.
@@ -73,6 +74,12 @@ integers <- function(low, high) {
   new_sampler("integers", low, check_count(high, min = low))
 }
 
+#' @rdname sweep_design
+#' @export
+one_of <- function(values) {
+  structure(list(law = "one_of", values = check_values(values, "values")), class = "sweep_sampler")
+}
+
 new_sampler <- function(law, low, high) {
   low <- check_number(low, "low")
   structure(list(law = law, low = low, high = check_number(high, "high", min = low)),
@@ -83,8 +90,8 @@ check_values <- function(values, name) {
   ok <- inherits(values, "sweep_sampler") ||
     NROW(values) > 0L && (is.list(values) || is.atomic(values))
   if (!ok) {
-    stop_argument(name, paste("must be values, rows of a data.frame, or uniform(), log_uniform()",
-      "or integers()"), describe(values))
+    stop_argument(name, paste("must be values, rows of a data.frame, or uniform(), log_uniform(),",
+      "integers() or one_of()"), describe(values))
   }
   if (is.factor(values)) as.character(values) else values
 }
@@ -144,6 +151,9 @@ draw_parameter <- function(sampler, name, n, seed) {
   step <- list(name = paste("sweep", name), role = "parameter", law = "uniform", size = n,
     arguments = list(low = 0, high = 1))
   u <- draw_law(list(seed = seed, values = list()), step, 1L)
+  if (sampler$law == "one_of") {
+    return(as_column(sampler$values, floor(length(sampler$values) * u) + 1))
+  }
   low <- sampler$low
   high <- sampler$high
   switch(sampler$law,
@@ -155,17 +165,16 @@ draw_parameter <- function(sampler, name, n, seed) {
 
 picked_values <- function(values, name, at) {
   if (!is.data.frame(values)) {
-    value <- if (is.list(values)) I(unname(values[at])) else values[at]
-    return(stats::setNames(list(value), name))
+    return(stats::setNames(list(as_column(values, at)), name))
   }
-  rows <- lapply(values, function(column) {
-    if (is.list(column)) I(unname(column[at])) else if (is.factor(column)) {
-      as.character(column)[at]
-    } else {
-      column[at]
-    }
-  })
-  c(stats::setNames(list(row.names(values)[at]), name), rows)
+  c(stats::setNames(list(row.names(values)[at]), name), lapply(values, as_column, at))
+}
+
+as_column <- function(values, at) {
+  if (is.list(values)) {
+    return(I(unname(values[at])))
+  }
+  if (is.factor(values)) as.character(values)[at] else values[at]
 }
 
 #' @export

@@ -16,6 +16,10 @@ test_that("a design is a grid, rows, or draws, with a seed per row", {
   expect_lt(abs(mean(log10(drawn$r)) + 2), 4.5 * 4 / sqrt(12) / 20)
   expect_lt(abs(mean(drawn$i) - 2), 4.5 * 0.82 / 20)
   expect_setequal(drawn$i, 1:3)
+  picked <- sweep_design(h = one_of(list(8, c(16, 8))), a = one_of(c("x", "y")), n_runs = 40,
+    seed = 1)
+  expect_setequal(unclass(picked$h), list(8, c(16, 8)))
+  expect_setequal(picked$a, c("x", "y"))
   # draws do not depend on the other parameters, nor on how many rows follow
   alone <- sweep_design(r = log_uniform(1e-4, 1), n_runs = 10, seed = 1)
   expect_identical(alone$r, drawn$r[1:10])
@@ -219,7 +223,6 @@ test_that("wrong sweeps are refused before anything is run", {
   expect_snapshot(error = TRUE, {
     run(data.frame(a = 1))
     run(sweep_design(data_seed = 1, seed = 1))
-    run(sweep_design(data_seed = 1, seed = 1), method = "magic", data = toy_people)
     run(sweep_design(lerning_rate = 1, seed = 1), method = "quantile")
     run(sweep_design(learning_rate = -1, seed = 1), method = "quantile")
     run(sweep_design(n_quantiles = 3, method = c("quantile", "dfiv"), seed = 1))
@@ -230,6 +233,8 @@ test_that("wrong sweeps are refused before anything is run", {
     run(sweep_design(n_quantiles = 3, seed = 1), method = "quantile", halving = 3)
     run(sweep_design(n_quantiles = 3, seed = 1), method = "2sls", calibration = 1)
   })
+  expect_error(run(sweep_design(data_seed = 1, seed = 1), method = "magic", data = toy_people),
+    class = "mrlearn_error_argument", "magic")
   expect_false(file.exists(dir))
   file <- withr::local_tempfile()
   file.create(file)

@@ -138,12 +138,12 @@ test_that("what is wrong in a configuration is named", {
     read(sampler(sampler = "random_uniform", low = "a", high = 1))
     read(sampler(sampler = "list", value = 1))
     read(sampler(values = 1))
-    read(set("sweep", "model", "oracle"))
     read(set("sweep", "max_run", 3))
     read(set("dataset", "parameters", 1))
     read(function(g) g["sweep"])
     read(function(g) utils::modifyList(g, list(dataset = list(simulator = "system"))))
   }, transform = function(lines) gsub(dir, "<dir>", lines, fixed = TRUE))
+  expect_error(read(set("sweep", "model", "oracle")), class = "mrlearn_error_argument", "oracle")
   for (role in c("instruments", "outcome")) {
     expect_error(read(set("dataset", role, c("v1", "v9"))), class = "mrlearn_error_data",
       "no column")
