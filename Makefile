@@ -29,7 +29,7 @@ C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fu
 INSTALL = MAKEFLAGS=-j`nproc` R CMD INSTALL --no-docs
 
 .PHONY: all help setup setup-dev demo test check ctest csan san fuzz torture valgrind bench oracle doc \
-  doc-check fmt lint clean install install-san
+  slurm doc-check fmt lint clean install install-san
 
 all: lint ctest test
 
@@ -142,6 +142,10 @@ bench: install
 ## oracle     record what reference packages give, for tests/testthat/fixtures
 oracle: install
 	@R_LIBS=$(LIB) Rscript data-raw/oracle.R
+
+## slurm      a sweep through a one-node Slurm on this machine, killed and resumed
+slurm: setup-dev install
+	@R_LIBS=$(LIB) dev/slurm.sh $(B)/slurm
 
 ## doc        NAMESPACE and man/ from the comments in R/
 doc: setup-dev

@@ -9,8 +9,8 @@
 #' @param ... Named: a vector or a list of the values of one parameter (a list where values are
 #'   vectors, `hidden = list(8, c(16, 8))`); `uniform()`, `log_uniform()`, `integers()` or
 #'   `one_of()` to draw it; or a data.frame whose rows are tried as wholes, for settings that belong
-#'   together. Its columns become columns of the design beside one of the name given, with the row's name; NA
-#'   means that a row does not have the parameter.
+#'   together. Its columns become columns of the design beside one of the name given, with the row's
+#'   name; NA means that a row does not have the parameter.
 #' @param n_runs Number of rows. NULL: all combinations, once; needed where something is drawn. With
 #'   fewer rows than combinations these are a random choice, with more they come again, in a random
 #'   order.
