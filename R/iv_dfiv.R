@@ -22,13 +22,22 @@
 #' predictions come from a network and a ridge of the other folds: no row takes part in both
 #' stages, and none is lost to one of them.
 #'
+#' What the first stage leaves of the exposure's features, times those of the covariates, has mean
+#' zero given the instruments. Of one sample it is known, and is taken out of the outcome: a ridge
+#' of the outcome on both says how much of it. This leaves \eqn{u} what it is and takes away most of
+#' the noise, in the demand design nine tenths of the error of the curve (`bench/dfiv.md`). When
+#' training is over, and for the error in rows held out, the predicted features are instruments of
+#' the features themselves (generalised method of moments, with the ridge), as predictions that are
+#' not quite right bend a regression on them. Of two samples neither is possible.
+#'
 #' Networks are trained together: each batch takes a step of the instrument networks down the first
 #' ridge's loss, with \eqn{\psi} frozen, then one of \eqn{\psi} and \eqn{\xi} down the second's,
-#' with \eqn{\phi} frozen. A loss is what its ridge minimises, penalty and all, on the same scale;
+#' with \eqn{\phi} and what was taken out frozen. A loss is what its ridge minimises, penalty and
+#' all, on the same scale;
 #' the second's gradient passes through the first ridge's solution. Frozen networks use the running
-#' statistics of batch norm. After each epoch the outcome's squared error in the rows held out is
-#' computed, both ridges being solved on the training rows alone; the networks of the best epoch are
-#' kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades, next to the
+#' statistics of batch norm. After each epoch the squared error in the rows held out of what is left
+#' of the outcome is computed, all being solved on the training rows alone; the networks of the best
+#' epoch are kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades, next to the
 #' mean squared error of standardised columns; 0.001 while training and without held-out rows),
 #' of the second the largest that is worse than the best by at most two standard errors of the
 #' difference; and the ridges are solved on all rows. Not penalised
@@ -59,7 +68,8 @@
 #' @param cross_fit Folds, see above; 1: both stages learn from the same rows. Not used with
 #'   `stage2_data`.
 #' @return As [iv_quantile()], of class `c("iv_dfiv", "iv_neural", "iv_fit")`; `head` has the
-#'   penalties and the held-out error (part of the outcome's variance), besides `n_features`.
+#'   penalties and the held-out error (part of the outcome's variance; of one sample without what
+#'   the first stage's residuals tell), besides `n_features`.
 #' @references Xu, L., Chen, Y., Srinivasan, S., de Freitas, N., Doucet, A. & Gretton, A. (2021).
 #'   Learning deep features in instrumental variable regression. ICLR.
 #' @seealso [iv_quantile()], [iv_deep()]; [neural_effects] for the intervals.

@@ -23,6 +23,7 @@
 #define mrl_dfiv_fill_e mrl_dfiv_fill_e_double
 #define mrl_dfiv_fill_c mrl_dfiv_fill_c_double
 #define mrl_dfiv_fill_f mrl_dfiv_fill_f_double
+#define mrl_dfiv_fill_d mrl_dfiv_fill_d_double
 #define mrl_dfiv_gram mrl_dfiv_gram_double
 #define mrl_dfiv_product mrl_dfiv_product_double
 #define mrl_dfiv_total mrl_dfiv_total_double

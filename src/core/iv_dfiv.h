@@ -5,8 +5,8 @@
  * iv_dfiv_part.h.
  *
  * Each batch first takes a step of every fold's instrument net, then one of the exposure and the
- * covariate net. After each epoch the outcome's squared error in held-out rows is computed, with
- * both ridges solved on the training rows alone; the nets of the best epoch are kept. At the end
+ * covariate net. After each epoch the squared error of y - D b in held-out rows is computed, with
+ * all solved on the training rows alone; the nets of the best epoch are kept. At the end
  * the two penalties are chosen by that error, and the ridges solved on all rows. Nets that others
  * train behind, and all that are judged, are in evaluation mode.
  *
@@ -56,7 +56,12 @@ typedef struct {
   size_t *order, *shuffled[2];
   size_t largest;        /* rows of a batch, at most */
   double *first_gram;    /* (folds, n_p + n_e squared) of training rows */
-  double *gram[2];       /* (terms + 1 squared) of training rows, of those held out */
+  double *moments;       /* (width + 1 squared) of F, D, y */
+  double *gram[2];       /* (terms + 1 squared) normal equations of training rows; moments of F
+                            and y - D base of those held out */
+  double *wide;          /* (2 terms + 1 squared) S, B, Fhat'y */
+  mrl_dfiv_ridge whiten; /* (terms, terms + 1) inverse(S) of B, Fhat'y */
+  double *base;          /* (n_d) coefficients of D */
   double *other;         /* (terms) scratch */
   double lambda[2];      /* as chosen */
   double error;          /* held-out squared error with them; NaN without such rows */
@@ -117,11 +122,11 @@ void mrl_dfiv_bind(mrl_dfiv *dfiv);
 /* All batches of epoch number `epoch` of training; rate; losses out. */
 mrl_status mrl_dfiv_train_epoch(double loss[2], mrl_dfiv *dfiv, size_t epoch, double rate,
                                 const mrl_ctx *ctx);
-/* Moments of the first stage over rows (lists of sample 1); V by lambda; the outcome's moments into
- * `gram` over rows of sample 2. */
+/* Moments of the first stage over rows (lists of sample 1); V by lambda; the outcome's moments over
+ * rows of sample 2 into dfiv->moments. */
 mrl_status mrl_dfiv_first_moments(mrl_dfiv *dfiv, const size_t *row, size_t n, const mrl_ctx *ctx);
 mrl_status mrl_dfiv_first_solve(mrl_dfiv *dfiv, const size_t *row, size_t n, double lambda);
-mrl_status mrl_dfiv_outcome_moments(double *gram, mrl_dfiv *dfiv, const size_t *row, size_t n,
+mrl_status mrl_dfiv_outcome_moments(mrl_dfiv *dfiv, const size_t *row, size_t n,
                                     const mrl_ctx *ctx);
 /* Squared error of held-out rows by ridges of the training rows, with dfiv->lambda. */
 mrl_status mrl_dfiv_validate(double *error, mrl_dfiv *dfiv, const mrl_ctx *ctx);

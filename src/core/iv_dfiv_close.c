@@ -71,7 +71,7 @@ mrl_status mrl_dfiv_first_solve(mrl_dfiv *dfiv, const size_t *row, size_t n, dou
   return MRL_OK;
 }
 
-/* Ehat, C and F at the rows model->b of fold k. */
+/* Ehat, C, F and D at the rows model->b of fold k. */
 static mrl_status fill_outcome(mrl_dfiv *dfiv, size_t k, const mrl_ctx *ctx)
 {
   mrl_dfiv_model *model = &dfiv->model;
@@ -84,16 +84,20 @@ static mrl_status fill_outcome(mrl_dfiv *dfiv, size_t k, const mrl_ctx *ctx)
   MRL_TRY(mrl_dfiv_evaluate(model->feature, model, 2, &model->xi, 1, b->row, b->n, ctx));
   mrl_dfiv_fill_c(model->c, model, b->row, b->n, model->feature);
   mrl_dfiv_fill_f(model->f, nets, model->ehat, model->c, b->n);
+  if (model->width > nets->terms) {
+    MRL_TRY(mrl_dfiv_evaluate(model->feature, model, 1, &model->psi, 0, b->row, b->n, ctx));
+    mrl_dfiv_fill_e(model->e, model, b->row, b->n, model->feature);
+    mrl_dfiv_fill_d(model->f + nets->terms * b->n, nets, model->e, model->ehat, model->c, b->n);
+  }
   return MRL_OK;
 }
 
-mrl_status mrl_dfiv_outcome_moments(double *gram, mrl_dfiv *dfiv, const size_t *row, size_t n,
-                                    const mrl_ctx *ctx)
+mrl_status mrl_dfiv_outcome_moments(mrl_dfiv *dfiv, const size_t *row, size_t n, const mrl_ctx *ctx)
 {
   mrl_dfiv_model *model = &dfiv->model;
-  const size_t p = dfiv->nets->terms;
+  const size_t p = model->width;
   mrl_dfiv_rows *b = &model->b;
-  memset(gram, 0, (p + 1) * (p + 1) * sizeof *gram);
+  memset(dfiv->moments, 0, (p + 1) * (p + 1) * sizeof *dfiv->moments);
   for (size_t k = 0; k < model->data.folds; k++) {
     for (size_t at = 0; at < n;) {
       mrl_poll(ctx);
@@ -106,7 +110,7 @@ mrl_status mrl_dfiv_outcome_moments(double *gram, mrl_dfiv *dfiv, const size_t *
       for (size_t i = 0; i < b->n; i++) {
         y[i] = (double)model->data.y[b->row[i]];
       }
-      MRL_TRY(mrl_dfiv_gram(gram, model, model->f, p, y, 1, 1, b->row, b->n, 1, ctx));
+      MRL_TRY(mrl_dfiv_gram(dfiv->moments, model, model->f, p, y, 1, 1, b->row, b->n, 1, ctx));
     }
   }
   return MRL_OK;
@@ -140,12 +144,95 @@ static mrl_status held_error(double *error, mrl_dfiv *dfiv, double lambda)
   return MRL_OK;
 }
 
+/* Moments of F(Ehat, C) and of y without D base, from those of F, D and y. */
+static void take_out(double *gram, const mrl_dfiv *dfiv, const double *base)
+{
+  const size_t p = dfiv->nets->terms, q = dfiv->model.width - p, from = p + q + 1, to = p + 1;
+  const double *m = dfiv->moments, *y = m + (p + q) * from;
+  for (size_t j = 0; j < p; j++) {
+    memcpy(gram + j * to, m + j * from, p * sizeof *gram);
+    gram[j + p * to] = y[j];
+    for (size_t k = 0; k < q; k++) {
+      gram[j + p * to] -= m[j + (p + k) * from] * base[k];
+    }
+    gram[p + j * to] = gram[j + p * to];
+  }
+  gram[p + p * to] = y[p + q];
+  for (size_t k = 0; k < q; k++) {
+    double dot = -2 * y[p + k];
+    for (size_t l = 0; l < q; l++) {
+      dot += m[p + k + (p + l) * from] * base[l];
+    }
+    gram[p + p * to] += dot * base[k];
+  }
+}
+
+/* S = Fhat'Fhat, B = Fhat'F and Fhat'y into dfiv->wide: F(E, C) is F(Ehat, C) and, where there is
+ * an exposure feature, D. */
+static void instrument(mrl_dfiv *dfiv)
+{
+  const size_t p = dfiv->nets->terms, n_c = dfiv->nets->n_c, from = dfiv->model.width + 1;
+  const size_t to = 2 * p + 1;
+  const double *m = dfiv->moments;
+  double *wide = dfiv->wide;
+  for (size_t j = 0; j < p; j++) {
+    for (size_t i = 0; i < p; i++) {
+      wide[i + j * to] = m[i + j * from];
+      wide[i + (p + j) * to] = m[i + j * from] + (j < n_c ? 0 : m[i + (p + j - n_c) * from]);
+    }
+    wide[j + 2 * p * to] = m[j + (from - 1) * from];
+  }
+}
+
+/* Normal equations of F(E, C) u with the instruments F(Ehat, C), in the place of crossproducts:
+ * B'inverse(S) B and B'inverse(S) Fhat'y; S with the penalty of training. */
+static mrl_status normal_equations(double *gram, mrl_dfiv *dfiv, double total)
+{
+  const size_t p = dfiv->nets->terms, from = 2 * p + 1, to = p + 1;
+  instrument(dfiv);
+  MRL_TRY(mrl_dfiv_solve(&dfiv->whiten, dfiv->wide, p, p + 1, total, dfiv->model.lambda[1],
+                         dfiv->model.free_u));
+  for (size_t j = 0; j <= p; j++) {
+    const double *solved = dfiv->whiten.coef + j * p;
+    for (size_t i = 0; i < p; i++) {
+      const double *b = dfiv->wide + (p + i) * from;
+      double sum = 0;
+      for (size_t l = 0; l < p; l++) {
+        sum += b[l] * solved[l];
+      }
+      gram[i + j * to] = sum;
+    }
+  }
+  return MRL_OK;
+}
+
+/* Of n rows of the list: the coefficients of D by the penalty of training; what u follows from into
+ * dfiv->gram[0]. */
+static mrl_status outcome_gram(mrl_dfiv *dfiv, size_t n, const mrl_ctx *ctx)
+{
+  mrl_dfiv_model *model = &dfiv->model;
+  const size_t p = dfiv->nets->terms, width = model->width;
+  const double total = mrl_dfiv_total(&model->data, 1, dfiv->row[1], n);
+  MRL_TRY(mrl_dfiv_outcome_moments(dfiv, dfiv->row[1], n, ctx));
+  if (width == p) {
+    take_out(dfiv->gram[0], dfiv, NULL);
+    return MRL_OK;
+  }
+  MRL_TRY(
+      mrl_dfiv_solve(&model->u, dfiv->moments, width, 1, total, model->lambda[1], model->free_u));
+  memcpy(dfiv->base, model->u.coef + p, (width - p) * sizeof *dfiv->base);
+  return normal_equations(dfiv->gram[0], dfiv, total);
+}
+
+/* For training and held-out rows, V by lambda. */
 static mrl_status outcome_grams(mrl_dfiv *dfiv, double lambda, const mrl_ctx *ctx)
 {
+  const size_t n = dfiv->n_train[1];
   MRL_TRY(mrl_dfiv_first_solve(dfiv, dfiv->row[0], dfiv->n_train[0], lambda));
-  MRL_TRY(mrl_dfiv_outcome_moments(dfiv->gram[0], dfiv, dfiv->row[1], dfiv->n_train[1], ctx));
-  return mrl_dfiv_outcome_moments(dfiv->gram[1], dfiv, dfiv->row[1] + dfiv->n_train[1],
-                                  dfiv->n_held[1], ctx);
+  MRL_TRY(outcome_gram(dfiv, n, ctx));
+  MRL_TRY(mrl_dfiv_outcome_moments(dfiv, dfiv->row[1] + n, dfiv->n_held[1], ctx));
+  take_out(dfiv->gram[1], dfiv, dfiv->base);
+  return MRL_OK;
 }
 
 mrl_status mrl_dfiv_validate(double *error, mrl_dfiv *dfiv, const mrl_ctx *ctx)
@@ -235,7 +322,7 @@ mrl_status mrl_dfiv_close(mrl_dfiv *dfiv, const mrl_ctx *ctx)
   const size_t n1 = dfiv->n_train[0] + dfiv->n_held[0], n2 = dfiv->n_train[1] + dfiv->n_held[1];
   MRL_TRY(mrl_dfiv_first_moments(dfiv, dfiv->row[0], n1, ctx));
   MRL_TRY(mrl_dfiv_first_solve(dfiv, dfiv->row[0], n1, dfiv->lambda[0]));
-  MRL_TRY(mrl_dfiv_outcome_moments(dfiv->gram[0], dfiv, dfiv->row[1], n2, ctx));
+  MRL_TRY(outcome_gram(dfiv, n2, ctx));
   return mrl_dfiv_solve(&model->u, dfiv->gram[0], dfiv->nets->terms, 1,
                         mrl_dfiv_total(&model->data, 1, dfiv->row[1], n2), dfiv->lambda[1],
                         model->free_u);

@@ -27,7 +27,8 @@ mrl_status mrl_dfiv_nets_carve(mrl_dfiv_nets *nets, mrl_arena *arena, const mrl_
   to.n_x = to.n_psi > 0 ? 2 : 1;
   to.n_e = to.n_x + to.n_psi;
   to.n_c = 1 + n_w + to.n_xi;
-  to.terms = to.n_c + to.n_e * (1 + (to.crossed ? n_w : 0) + to.n_xi);
+  to.n_d = to.n_e * (1 + (to.crossed ? n_w : 0) + to.n_xi);
+  to.terms = to.n_c + to.n_d;
   *nets = to;
   return MRL_OK;
 }
@@ -62,6 +63,9 @@ static void set_free(mrl_dfiv_model *model)
     size_t e, c;
     model->free_u[j] = !mrl_dfiv_term(&e, &c, nets, j);
   }
+  for (size_t j = 0; j < nets->n_d; j++) {
+    model->free_u[nets->terms + j] = 0;
+  }
 }
 
 static size_t product_scratch(const mrl_dfiv_nets *nets, size_t most, const mrl_ctx *ctx)
@@ -70,7 +74,7 @@ static size_t product_scratch(const mrl_dfiv_nets *nets, size_t most, const mrl_
   size_t bytes = mrl_gemm_d_scratch(most, e, p, ctx);
   bytes = larger_of(bytes, mrl_gemm_d_scratch(most, p, e, ctx));
   bytes = larger_of(bytes, mrl_gemm_d_scratch(p, e, most, ctx));
-  return larger_of(bytes, mrl_gemm_d_scratch(most, 1, nets->terms, ctx));
+  return larger_of(bytes, mrl_gemm_d_scratch(most, 1, nets->terms + nets->n_d, ctx));
 }
 
 static mrl_status carve_runs(mrl_dfiv_model *to, mrl_arena *arena, size_t rows, const mrl_ctx *ctx)
@@ -92,10 +96,12 @@ mrl_status mrl_dfiv_model_carve(mrl_dfiv_model *model, mrl_arena *arena, const m
                                 const mrl_dfiv_data *data, size_t most, int trains, mrl_isa isa,
                                 const mrl_ctx *ctx)
 {
-  const size_t n = larger_of(most, MRL_DFIV_BLOCK), p = nets->n_p, e = nets->n_e, t = nets->terms;
+  const size_t n = larger_of(most, MRL_DFIV_BLOCK), p = nets->n_p, e = nets->n_e;
+  const size_t t = nets->terms + nets->n_d;
   const size_t widest = larger_of(nets->n_phi, larger_of(nets->n_psi, nets->n_xi));
   const size_t columns = larger_of(p + e, t + 1), folds = data->folds;
   mrl_dfiv_model to = {.nets = nets, .data = *data, .isa = mrl_isa_usable(isa), .most = n};
+  to.width = nets->terms;
   to.phi = MRL_TAKE(arena, mrl_dfiv_member, folds);
   to.a.row = MRL_TAKE(arena, size_t, n);
   to.a.place = MRL_TAKE(arena, size_t, n);
@@ -317,6 +323,20 @@ void mrl_dfiv_fill_f(double *f, const mrl_dfiv_nets *nets, const double *ehat, c
     double *to = f + j * n;
     for (size_t i = 0; i < n; i++) {
       to[i] = left ? left[i] * right[i] : right[i];
+    }
+  }
+}
+
+void mrl_dfiv_fill_d(double *d, const mrl_dfiv_nets *nets, const double *e, const double *ehat,
+                     const double *c, size_t n)
+{
+  for (size_t j = 0; j < nets->n_d; j++) {
+    size_t a, k;
+    mrl_dfiv_term(&a, &k, nets, nets->n_c + j);
+    const double *left = e + (a - 1) * n, *expected = ehat + (a - 1) * n, *right = c + k * n;
+    double *to = d + j * n;
+    for (size_t i = 0; i < n; i++) {
+      to[i] = (left[i] - expected[i]) * right[i];
     }
   }
 }

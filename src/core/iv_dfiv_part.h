@@ -10,6 +10,11 @@
  * Rows are in folds; those of fold k take their expected E from the rows A outside it:
  *   V_k = argmin_V mean_A |E - P_k V|^2 + lambda_1 |V_phi|^2,  Ehat = P_k V_k in fold k (rows B),
  *   u = argmin_u mean_B (y - F(Ehat, C) u)^2 + lambda_2 |u_free|^2.
+ * Of one sample E is known in rows B too. What the first stage leaves of it, D = (E - Ehat) (x) C,
+ * has mean zero given the instruments, so that y - D b serves as well as y whatever b is, with less
+ * noise: b comes from the ridge of y on F(Ehat, C) and D together. At the end, and where fits are
+ * judged, F(Ehat, C) are instruments of F(E, C), as a first stage that is not quite right bends the
+ * regression on Ehat, but not this.
  * Losses are exactly what the ridges minimise, so that their gradients at the solution are those at
  * V, u held fixed; but the second depends on psi through V_k = G^-1 P'E as well: with dV =
  * P_B'dEhat the gradient of E_A is P_A G^-1 dV. Terms that a linear model has are under no ridge.
@@ -27,6 +32,7 @@ typedef struct {
   size_t n_z, n_w, n_phi, n_psi, n_xi;
   size_t n_x; /* powers of x in E: 2, or 1 of a linear model */
   size_t n_p, n_e, n_c, terms;
+  size_t n_d; /* terms with an exposure feature */
   int crossed;
   mrl_net phi, psi, xi;
 } mrl_dfiv_nets;
@@ -72,6 +78,7 @@ typedef struct {
   const mrl_dfiv_nets *nets;
   mrl_dfiv_data data;
   double lambda[2];
+  size_t width; /* columns beside y: terms, and n_d of one sample */
   mrl_isa isa;
   mrl_dfiv_member *phi; /* (folds) */
   mrl_dfiv_member psi, xi;
@@ -85,12 +92,12 @@ typedef struct {
   double *e, *de, *ehat, *dehat; /* (most, n_e) */
   double *part, *dpart;          /* (most, n_e), (most, n_p) */
   double *c, *dc;                /* (most, n_c) */
-  double *f;                     /* (most, terms + 1) */
+  double *f;                     /* (most, terms + n_d + 1): F, D, y */
   double *gram;                  /* (widest gram)^2 */
   double *dv;                    /* (n_p, n_e) */
   mrl_dfiv_ridge *v;             /* (folds) */
-  mrl_dfiv_ridge u;              /* (terms, 1) */
-  int *free_v, *free_u;          /* (n_p), (terms) 1: under no ridge */
+  mrl_dfiv_ridge u;              /* (width, 1) */
+  int *free_v, *free_u;          /* (n_p), (terms + n_d) 1: under no ridge */
   void *gemm_scratch, *gram_scratch;
 } mrl_dfiv_model;
 
@@ -143,6 +150,9 @@ void mrl_dfiv_fill_c(double *c, const mrl_dfiv_model *model, const size_t *row, 
 /* F (n, terms) from ehat (n, n_e) and c (n, n_c). */
 void mrl_dfiv_fill_f(double *f, const mrl_dfiv_nets *nets, const double *ehat, const double *c,
                      size_t n);
+/* D (n, n_d) from e, ehat (n, n_e) and c (n, n_c). */
+void mrl_dfiv_fill_d(double *d, const mrl_dfiv_nets *nets, const double *e, const double *ehat,
+                     const double *c, size_t n);
 /* Crossproducts of p columns in one piece and q in another, weighted; added to if `more`. */
 mrl_status mrl_dfiv_gram(double *gram, mrl_dfiv_model *model, const double *a, size_t p,
                          const double *b, size_t q, int sample, const size_t *row, size_t n,

@@ -238,10 +238,13 @@ static mrl_status outcome(double *loss, mrl_dfiv_model *model, const mrl_dfiv_ba
                           const mrl_ctx *ctx)
 {
   const mrl_dfiv_nets *nets = model->nets;
-  const size_t n = batch->n[1], p = nets->terms;
+  const size_t n = batch->n[1], p = model->width;
   const double total = mrl_dfiv_total(&model->data, 1, batch->row[1], n);
   double *y = model->f + p * n, sum = 0;
   mrl_dfiv_fill_f(model->f, nets, model->ehat, model->c, n);
+  if (p > nets->terms) {
+    mrl_dfiv_fill_d(model->f + nets->terms * n, nets, model->e, model->ehat, model->c, n);
+  }
   for (size_t i = 0; i < n; i++) {
     y[i] = (double)model->data.y[batch->row[1][i]];
   }
@@ -258,7 +261,7 @@ static mrl_status outcome(double *loss, mrl_dfiv_model *model, const mrl_dfiv_ba
   *loss = sum + penalty_of(model->u.coef, p, 1, model->lambda[1], model->free_u);
   memset(model->dehat, 0, n * nets->n_e * sizeof *model->dehat);
   memset(model->dc, 0, n * nets->n_c * sizeof *model->dc);
-  for (size_t j = 0; j < p; j++) {
+  for (size_t j = 0; j < nets->terms; j++) {
     size_t e, c;
     mrl_dfiv_term(&e, &c, nets, j);
     const double u = model->u.coef[j];

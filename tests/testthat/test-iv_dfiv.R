@@ -13,6 +13,26 @@ test_that("a linear network without folds is two-stage least squares", {
   }
 })
 
+test_that("with folds a linear network instruments by predictions of the other folds", {
+  # The closed form: u solves Fhat'(y - F u) = 0, Fhat with exposures predicted across folds. The
+  # mutant, least squares on Fhat, has the first stage's errors for noise.
+  sim <- dfiv_sim(400)
+  fit <- iv_dfiv(dfiv_formula, sim, cross_fit = 2, ridge = c(0, 0), seed = 1,
+    control = nn_control(hidden = integer(0)))
+  hat <- numeric(400)
+  for (k in unique(fit$fold)) {
+    first <- lm(price ~ cost + time + s, sim[fit$fold != k, ])
+    hat[fit$fold == k] <- predict(first, sim[fit$fold == k, ])
+  }
+  expect_equal(fit$x_hat, hat, tolerance = 1e-5)
+  f_hat <- cbind(1, hat, sim$time, sim$s)
+  u <- solve(crossprod(f_hat, cbind(1, sim$price, sim$time, sim$s)), crossprod(f_hat, sim$Y))
+  # Inputs are standardised in single precision.
+  expect_equal(unname(coef(fit)), u[2], tolerance = 1e-5)
+  mutant <- lm.fit(f_hat, sim$Y)$coefficients[2]
+  expect_gt(abs(mutant / u[2] - 1), 1e-3)
+})
+
 test_that("predictions are those of the networks and terms in plain R", {
   fit <- dfiv_fit()
   at <- dfiv_sim(20, seed = 2)
