@@ -19,7 +19,7 @@ cli_deepmr_command <- function() {
           "sequence, position, alt, output, effect and, if known, std.error")),
       cli_option("exposure", "text", "NAME", "output that acts"),
       cli_option("outcome", "text", "NAME", "output that is acted on"),
-      cli_option("link", "text", "WHAT", "outputs are identity (default), log means or logit"),
+      cli_option("type", "text", "WHAT", "effects on the link (default) or the response"),
       cli_option("control", "texts", "NAME=VALUE", "settings, listed below"),
       cli_option("seed", "count", "N", "seed of methods that draw"),
       cli_option("print", "text", "WHAT", "global (default) or local effects"),
@@ -66,7 +66,7 @@ run_deepmr <- function(given) {
   result <- if (is.null(v$effects)) {
     sequences <- read_fasta(cli_value(given, "sequences"))
     model <- command_model(cli_value(given, "model"), v$`keras-config`)
-    arguments$link <- v$link
+    arguments$type <- v$type
     do.call(deep_mr, c(list(model, sequences), arguments))
   } else {
     do.call(deep_mr_effects, c(list(mutation_table(v$effects)), arguments))

@@ -141,3 +141,42 @@ test_that("every type of plot draws what it says", {
     expect_s3_class(ggplot2::ggplot_build(ggplot2::autoplot(fit, type)), "ggplot_built")
   }
 })
+
+test_that("two factors cause what needs both, and not each other", {
+  members <- lapply(paste0("member", 1:3), function(member) {
+    tal1_model(shared_data("models", "tal1_gata_sim", "ensemble", member))
+  })
+  ensemble <- structure(list(members = members, bootstrap = FALSE, seed = 0),
+    class = "seq_ensemble")
+  sequences <- read_fasta(shared_data("models", "tal1_gata_sim", "all_test800.fa"))
+  effects <- mutagenize(ensemble, sequences[seq(1, 800, by = 8)])
+  mean_of <- function(x, y) {
+    glance(deep_mr_effects(effects, paste0("logit_", x), paste0("logit_", y), strongest = 3))
+  }
+  for (x in c("GATA", "TAL1")) {
+    expect_gt(mean_of(x, "both")$conf.low, 0)
+  }
+  for (edge in list(c("GATA", "TAL1"), c("TAL1", "GATA"))) {
+    none <- mean_of(edge[1], edge[2])
+    expect_true(none$conf.low < 0 && none$conf.high > 0)
+  }
+})
+
+test_that("measured effects of elements go through the same steps", {
+  element <- function(name) {
+    d <- utils::read.csv(shared_data("satmut", paste0("pair_", name, ".csv.gz")))
+    d <- d[d$alt != "-" & is.finite(d$se_x) & is.finite(d$se_y) & d$se_x > 0 & d$se_y > 0, ]
+    one <- function(output, effect, se) {
+      data.frame(sequence = name, position = d$pos, alt = d$alt, output, effect, std.error = se)
+    }
+    rbind(one("x", d$beta_x, d$se_x), one("y", d$beta_y, d$se_y))
+  }
+  effects <- rbind(element("LDLR__LDLR.2"), element("SORT1__SORT1.2"))
+  fit <- deep_mr_effects(effects, "x", "y", instruments = "f", threshold = 20)
+  ldlr <- fit$effects[fit$effects$sequence == "LDLR__LDLR.2" & fit$effects$instrument, ]
+  slow <- stats::lm(beta.outcome ~ beta.exposure - 1, ldlr, weights = 1 / se.outcome^2)
+  expect_equal(fit$local$estimate[1], unname(stats::coef(slow)), tolerance = 1e-12)
+  expect_true(all(fit$local$n_instruments > 100))
+  expect_true(all(abs(fit$local$estimate - 1) < 0.2)) # repeats of one experiment
+  expect_identical(fit$global$k[fit$global$main], 2L)
+})
