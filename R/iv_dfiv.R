@@ -37,13 +37,13 @@
 #' the second's gradient passes through the first ridge's solution. Frozen networks use the running
 #' statistics of batch norm. After each epoch the squared error in the rows held out of what is left
 #' of the outcome is computed, all being solved on the training rows alone; the networks of the best
-#' epoch are kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades, next to the
-#' mean squared error of standardised columns; 0.001 while training and without held-out rows),
-#' of the second the largest that is worse than the best by at most two standard errors of the
-#' difference; and the ridges are solved on all rows. Not penalised
-#' are \eqn{1, z, w} in the first stage and \eqn{1, x, x^2, w} in the second. With `hidden =
-#' integer(0)` there is no \eqn{x^2} either: with one fold this is two-stage least squares. Of more
-#' than 30 covariates the exposure's features meet \eqn{\xi} only.
+#' epoch are kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades,
+#' next to the mean squared error of standardised columns; 0.001 while training and without held-out
+#' rows), of the second the largest that is worse than the best by at most two standard errors of
+#' the difference; and the ridges are solved on all rows. Not penalised are \eqn{1, z, w} in the
+#' first stage and \eqn{1, x, x^2, w} in the second. With `hidden = integer(0)` there is no
+#' \eqn{x^2} either: with one fold this is two-stage least squares. Of more than 30 covariates the
+#' exposure's features meet \eqn{\xi} only.
 #'
 #' @inheritSection iv_quantile Two samples
 #' @inheritSection iv_quantile Instrument strength
