@@ -121,7 +121,7 @@ read_used <- function(file, header, at, is_number) {
       stop_mrl("data", "\"", file, "\" cannot be read as ", length(header$names),
         " columns: ", sub("^scan\\(\\) ", "", conditionMessage(e)), ".")
     })
-    columns <- Map(function(v, name, must) as_column(v, name, must, file), columns,
+    columns <- Map(function(v, name, must) typed_column(v, name, must, file), columns,
       header$names[at], is_number)
   }
   if (!length(columns[[1]])) {
@@ -132,7 +132,7 @@ read_used <- function(file, header, at, is_number) {
 }
 
 # Texts as numbers if they all are.
-as_column <- function(text, name, must, file) {
+typed_column <- function(text, name, must, file) {
   number <- suppressWarnings(as.double(text))
   wrong <- which(is.na(number) & !is.na(text) & !text %in% table_na)
   if (!length(wrong)) {
