@@ -36,7 +36,8 @@
 #' `future::plan("multisession", workers = 2)`, to a cluster, to Slurm with future.batchtools and
 #' `system.file("templates", "slurm.tmpl", package = "mrlearn")`. The results are the same. A run
 #' whose worker dies is done once more and, if that one dies too, recorded as failed. With the
-#' package progressr loaded progress goes through it.
+#' package progressr loaded progress goes through it. (The package future.batchtools keeps its own
+#' files in the folder `.future` of the working directory.)
 #'
 #' @param design A [sweep_design()], or what [read_sweep_config()] returned, which has all the rest
 #'   as well.

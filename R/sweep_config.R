@@ -61,6 +61,11 @@ read_sweep_config <- function(path) {
   sweep <- json$sweep
   check_keys(sweep, character(), "`sweep`", optional = c("model", "max_runs", "sweep_directory",
     "run_output", "seed", "calibration", "interval", "keep", "domain", "halving"))
+  arguments <- as.list(json$arguments)
+  taken <- intersect(names(arguments), names(formals(run_sweep)))
+  if (length(taken)) {
+    stop_argument("path", "must have in `arguments` those of the estimators alone", shorten(taken))
+  }
   parameters <- lapply(json$parameters, read_parameter)
   parameters <- merge_networks(unlist(parameters, recursive = FALSE))
   folder <- dirname(normalizePath(path))
@@ -69,13 +74,14 @@ read_sweep_config <- function(path) {
   design <- config_design(parameters, sweep$max_runs, sweep$seed)
   given <- sweep[intersect(names(sweep), c("calibration", "interval", "keep", "domain"))]
   if (!is.null(sweep$halving)) {
+    check_keys(sweep$halving, c("from", "to"), "`halving`", c("factor", "by", "parameter"))
     given$halving <- do.call(successive_halving, as.list(sweep$halving))
   }
   structure(
     list(design = design, formula = data$formula, data = data$data, method = method,
       dir = if (!is.null(sweep$sweep_directory)) {
         path_from(folder, check_string(sweep$sweep_directory, "sweep_directory"))
-      }, given = given, arguments = as.list(json$arguments)),
+      }, given = given, arguments = arguments),
     class = "sweep_config"
   )
 }

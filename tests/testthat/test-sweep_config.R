@@ -143,6 +143,10 @@ test_that("what is wrong in a configuration is named", {
     read(function(g) g["sweep"])
     read(function(g) utils::modifyList(g, list(dataset = list(simulator = "system"))))
   }, transform = function(lines) gsub(dir, "<dir>", lines, fixed = TRUE))
+  for (bad in list(set("sweep", "halving", list(from = 1, upto = 9)),
+    set("arguments", "data", 1))) {
+    expect_error(read(bad), class = "mrlearn_error_argument", "must have in")
+  }
   expect_error(read(set("sweep", "model", "oracle")), class = "mrlearn_error_argument", "oracle")
   for (role in c("instruments", "outcome")) {
     expect_error(read(set("dataset", role, c("v1", "v9"))), class = "mrlearn_error_data",
