@@ -46,7 +46,7 @@ sim_demand <- function(n = 1000, rho = 0.5, seed = NULL, n_threads = mrl_threads
   out <- .Call(C_sim_demand, settings)
   check_status(out$status, "simulating price and Y")
   parts <- out$value
-  beta <- parts$type * demand_psi(parts$time) - 2
+  beta <- parts$slope
   truth <- list(
     beta = beta, curve = linear_curve(mean(beta), 100 + 10 * (mean(beta) + 2)),
     structural = demand_structural, psi = demand_psi, grid = demand_grid(), noise_x = parts$v,

@@ -6,7 +6,7 @@
 
 #include "sim_demand.h"
 
-enum { N = 20000, N_COLUMNS = 7 };
+enum { N = 20000, N_COLUMNS = 8 };
 
 /* All columns in one block; the caller frees out.y. */
 static mrl_sim_demand simulate(double rho, size_t n, int n_threads)
@@ -18,7 +18,8 @@ static mrl_sim_demand simulate(double rho, size_t n, int n_threads)
                         .type = p + 3 * N,
                         .cost = p + 4 * N,
                         .v = p + 5 * N,
-                        .e = p + 6 * N};
+                        .e = p + 6 * N,
+                        .slope = p + 7 * N};
   const mrl_sim_demand_settings settings = {.n = n, .seed = 5, .rho = rho};
   const mrl_ctx ctx = {n_threads, NULL, NULL};
   CHECK(mrl_sim_demand_run(&out, &settings, &ctx) == MRL_OK);
@@ -36,6 +37,7 @@ static void test_rebuild(void)
     const double psi = mrl_demand_psi(d.time[i]);
     CHECK(d.time[i] > 0 && d.time[i] < 10);
     CHECK_NEAR(d.price[i], 25 + (d.cost[i] + 3) * psi + d.v[i], 1e-13);
+    CHECK_NEAR(d.slope[i], d.type[i] * psi - 2, 1e-13);
     CHECK_NEAR(d.y[i], 100 + (10 + d.price[i]) * d.type[i] * psi - 2 * d.price[i] + d.e[i], 1e-11);
   }
   free(d.y);

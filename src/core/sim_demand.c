@@ -57,6 +57,7 @@ static void draw_rows(const void *data, size_t chunk, size_t first, size_t count
   draw_noise(sim, chunk, first, count);
   for (size_t i = first; i < first + count; i++) {
     const double psi = mrl_demand_psi(out->time[i]);
+    out->slope[i] = out->type[i] * psi - 2;
     out->e[i] = rho * out->v[i] + own * out->e[i];
     out->price[i] = 25 + (out->cost[i] + 3) * psi + out->v[i];
     out->y[i] = 100 + (10 + out->price[i]) * out->type[i] * psi - 2 * out->price[i] + out->e[i];

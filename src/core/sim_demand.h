@@ -22,6 +22,7 @@ typedef struct {
 typedef struct {
   double *y, *price, *time, *type, *cost;
   double *v, *e; /* noise of the price, noise of Y */
+  double *slope; /* what a unit of price does to Y: type psi(time) - 2 */
 } mrl_sim_demand;
 
 double mrl_demand_psi(double time);

@@ -149,17 +149,18 @@ SEXP C_sim_effect_modifier(SEXP settings)
 
 SEXP C_sim_demand(SEXP settings)
 {
-  static const char *const names[] = {"y", "price", "time", "type", "cost", "v", "e"};
+  static const char *const names[] = {"y", "price", "time", "type", "cost", "v", "e", "slope"};
   const mrl_sim_demand_settings s = {
       .n = (size_t)glue_item_int(settings, "n"),
       .seed = glue_item_seed(settings),
       .rho = glue_item_dbl(settings, "rho"),
   };
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
-  SEXP value = PROTECT(glue_list(names, 7));
+  SEXP value = PROTECT(glue_list(names, 8));
   mrl_sim_demand out;
-  double **const slots[] = {&out.y, &out.price, &out.time, &out.type, &out.cost, &out.v, &out.e};
-  for (int i = 0; i < 7; i++) {
+  double **const slots[] = {&out.y,    &out.price, &out.time, &out.type,
+                            &out.cost, &out.v,     &out.e,    &out.slope};
+  for (int i = 0; i < 8; i++) {
     *slots[i] = glue_list_dbl(value, i, (R_xlen_t)s.n);
   }
   const mrl_status status = mrl_sim_demand_run(&out, &s, &ctx);

@@ -37,6 +37,22 @@ test_that("the modifier is standard normal and independent of the rest", {
   expect_lt(max(abs(stats::cor(sim$M, drawn))), 4.5 / sqrt(n))
 })
 
+test_that("moments of exposure and outcome are those of closed forms", {
+  # Var X = 1, E slope = .1 + 1.1 / 2, cov(X, Y) = .65 - .35 * .7 as M is apart from all else, and
+  # E X Y M = E slope(M) M = 1.1 * 1.5 phi(0) / sqrt(1 + 1.5^2) * sqrt(2 pi) phi(0).
+  n <- 2e5
+  sim <- sim_effect_modifier(n, seed = 21)
+  near <- function(sample, expected) {
+    expect_lt(abs(mean(sample) - expected), 4.5 * stats::sd(sample) / sqrt(n))
+  }
+  near(sim$X, 0)
+  near(sim$X^2, 1)
+  near(sim$Y, 0)
+  near(truth(sim)$beta, 0.65)
+  near(sim$X * sim$Y, 0.65 - 0.245)
+  near(sim$X * sim$Y * sim$M, 1.1 * 1.5 / sqrt(2 * pi * (1 + 1.5^2)))
+})
+
 test_that("instruments find the slopes where least squares does not", {
   # Between the terciles of M the mean slope is estimated from n / 3 people with h2 = .5: its SE is
   # below 1.3 / sqrt(n / 6); OLS is off by -.7 .35 = -.245.

@@ -63,6 +63,69 @@ test_that("Tian 2023: X and Y are rebuilt from the truth, scenario by scenario",
   expect_identical(is.element(truth(sim)$X_exact[1], sim$X[1]), FALSE) # D is rounded
 })
 
+test_that("Tian 2023: moments of exposure and outcome are those of closed forms", {
+  # X is normal with mean 0 and variance 2.0625 in A; D adds the variance of rounding, 1/12 up to
+  # Poisson's sum, 4 v exp(-2 pi^2 v) < 1e-16. C: X = -2.5 + 1.5 Z + .4 U2 Z + 3 U2 + U1. B by its
+  # integrals over Z. The curves' means over a normal X are known. 4.5 standard errors, which the
+  # sample's own moments tell well enough.
+  n <- 2e5
+  v <- 2.0625
+  s <- sqrt(v)
+  over_z <- function(f) stats::integrate(function(z) f(z) * stats::dnorm(z, sd = 0.5), -5, 5,
+    rel.tol = 1e-9)$value
+  bend <- function(z) 0.5 * z + ifelse(z < -1, 2 * z^3 + 2, 0)
+  mean_b <- over_z(bend)
+  mean_x <- c(A = 0, B = mean_b, C = -2.5, D = 0)
+  var_x <- c(A = v, B = over_z(function(z) bend(z)^2) - mean_b^2 + 2, C = 10.6025, D = v + 1 / 12)
+  cov_zx <- c(A = 0.125, B = over_z(function(z) z * bend(z)), C = 0.375, D = 0.125)
+  near <- function(sample, expected) {
+    expect_lt(abs(mean(sample) - expected), 4.5 * stats::sd(sample) / sqrt(n))
+  }
+  for (scenario in names(mean_x)) {
+    sim <- sim_tian2023(n, scenario, outcome = 1, seed = 12)
+    near(sim$X, mean_x[[scenario]])
+    near((sim$X - mean_x[[scenario]])^2, var_x[[scenario]])
+    near(sim$Z * (sim$X - mean_x[[scenario]]), cov_zx[[scenario]])
+    near(sim$Y^2, 2)
+    squared <- sim_tian2023(n, scenario, outcome = 2, seed = 13)
+    near(squared$Y, 0.1 * (var_x[[scenario]] + mean_x[[scenario]]^2))
+  }
+  half <- sim_tian2023(n, "A", outcome = 3, seed = 14)
+  near(half$Y, -0.05 * v)
+  near(half$Y * half$Z, -0.1 * 0.125 * 2 * s * stats::dnorm(0)) # cov(Z, h(X)) = cov(Z, X) E h'
+  kink <- sim_tian2023(n, "A", outcome = 4, seed = 15)
+  beyond <- stats::pnorm(-0.6 / s)
+  near(kink$Y, 5 * (s * stats::dnorm(0.6 / s) - 0.6 * beyond))
+  near(kink$Y * kink$Z, 0.125 * 5 * beyond)
+})
+
+test_that("Burgess 2014: mean outcomes of all curves, and risks of binary ones", {
+  # E X = 1.65, Var X = .0625 * .42 + 1/12 + 1; E Y has .8 E U = .4 besides. Threshold: by the law
+  # of X - 2 over genotypes and U, whose exponential part has P(v > a) = exp(-a). Risks: the truth's
+  # own curve averaged over everybody's X is not E Y, as X and Y share U; given all but the noise
+  # it is P(e > ...).
+  n <- 2e5
+  mean_x <- 1.65
+  second <- 0.0625 * 0.42 + 1 / 12 + 1 + mean_x^2
+  above <- sum(stats::dbinom(0:2, 2, 0.3) * vapply(0:2, function(g) {
+    stats::integrate(function(u) exp(-(2 - 0.25 * g - u)), 0, 1)$value
+  }, 0))
+  expected <- c(linear = 0.4 * mean_x, quadratic = 0.1 * second,
+    J = 0.2 * (second - 2 * mean_x + 1), threshold = 0.4 * above) + 0.4
+  for (shape in names(shapes)) {
+    sim <- sim_burgess2014(n, shape, seed = 16)
+    expect_lt(abs(mean(sim$Y) - expected[[shape]]), 4.5 * stats::sd(sim$Y) / sqrt(n))
+    for (type in c("liability", "logistic")) {
+      binary <- sim_burgess2014(n, shape, type = type, cutoff = 1, seed = 16)
+      t <- truth(binary)
+      risk <- (if (type == "logistic") stats::plogis else stats::pnorm)(
+        shapes[[shape]](binary$X) + 0.8 * t$U - 1
+      )
+      expect_lt(abs(mean(binary$Y - risk)), 4.5 * sqrt(mean(risk * (1 - risk)) / n))
+    }
+  }
+})
+
 test_that("the generator of the published Python code is told apart (mutants)", {
   # Its B draws the whole vector again, its C takes Z for Z + 5, its outcome 3 has X <= 0.
   sim <- sim_tian2023(n = 2000, scenario = "C", outcome = 3, seed = 3)
