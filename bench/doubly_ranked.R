@@ -2,8 +2,9 @@
 # 10,000, 10 strata. For each stratum bias and coverage of 95 % intervals against two targets:
 #   own         int h' w of the stratum's own people, cov(Z, h(X)) / cov(Z, X), as the paper has it
 #   population  the same over everybody who could be drawn: strata of 1e6 people
-# doubly-ranked and residual strata; standard errors by the delta method and of first order (as the
-# paper). Then speed against the same in plain R.
+# doubly-ranked and residual strata; standard errors by the delta method, of first order (as the
+# paper) and, for the target over the population, robust ones (vcov = "HC1"). Then speed against the
+# same in plain R.
 #
 # Rscript bench/doubly_ranked.R writes bench/doubly_ranked.csv (a row for each cell, method and
 # block of seeds) and .md. Options: --trial (few and small data sets, into build/), --minutes=20
@@ -37,10 +38,15 @@ population_target <- local({
 
 one_data_set <- function(cell, seed, population, n) {
   sim <- sim_tian2023(n, cell$scenario, cell$outcome, seed = seed)
-  fit <- quietly(iv_doubly_ranked(Y ~ X | Z, sim, strata = cell$strata, seed = seed))
+  fit_with <- function(vcov) {
+    quietly(iv_doubly_ranked(Y ~ X | Z, sim, strata = cell$strata, vcov = vcov, seed = seed))
+  }
+  fit <- fit_with("iid")
+  robust <- fit_with("HC1")$lace
   own <- truth(sim)$strata_target(fit$stratum)
   s <- fit$lace
   half <- stats::qt(0.975, s$df) * s$std.error
+  half_robust <- stats::qt(0.975, robust$df) * robust$std.error
   half_first <- stats::qnorm(0.975) * s$by.se / abs(s$bx)
   inside <- function(target, half) mean(abs(s$estimate - target) <= half, na.rm = TRUE)
   c(
@@ -50,6 +56,7 @@ one_data_set <- function(cell, seed, population, n) {
     square_population = mean((s$estimate - population)^2, na.rm = TRUE),
     own = inside(own, half), own_first = inside(own, half_first),
     population = inside(population, half), population_first = inside(population, half_first),
+    population_robust = inside(population, half_robust),
     se = mean(s$std.error, na.rm = TRUE), worst_F = min(s$F, na.rm = TRUE),
     q_rejects = glance(fit)$q.p < 0.05, estimated = mean(!is.na(s$estimate))
   )
@@ -61,7 +68,7 @@ run_block <- function(cell, trial) {
   population <- population_target(cell, trial)
   seeds <- 100 + (cell$block - 1) * size + seq_len(size)
   started <- proc.time()[["elapsed"]]
-  each <- vapply(seeds, function(seed) one_data_set(cell, seed, population, n), numeric(12))
+  each <- vapply(seeds, function(seed) one_data_set(cell, seed, population, n), numeric(13))
   data.frame(cell, data_sets = size, as.list(rowMeans(each)),
     between = stats::sd(each["population", ]), cell_seconds = proc.time()[["elapsed"]] - started,
     commit = c(measured_commit(), "unknown")[1])
@@ -81,10 +88,8 @@ run_blocks <- function(how) {
       cat(how$minutes, "minutes are over\n")
       break
     }
-    rows <- rbind(rows, run_block(cells[i, ], how$trial))
-    if (i %% 32 == 0 || i == nrow(cells)) {
-      write_rows(rows, path)
-    }
+    rows <- bind_rows(rows, run_block(cells[i, ], how$trial))
+    write_rows(rows, path)
   }
   rows
 }
@@ -95,7 +100,9 @@ cell_table <- function(rows, strata) {
   parts <- split(rows, paste0(rows$scenario, rows$outcome))
   percent <- function(x) formatC(100 * x, digits = 1, format = "f")
   do.call(rbind, lapply(parts, function(r) {
-    mean_of <- function(column) stats::weighted.mean(r[[column]], r$data_sets)
+    mean_of <- function(column) {
+      stats::weighted.mean(r[[column]], r$data_sets * !is.na(r[[column]]), na.rm = TRUE)
+    }
     data.frame(
       cell = paste0(r$scenario[1], r$outcome[1]), data_sets = sum(r$data_sets),
       bias = formatC(mean_of("bias_own"), digits = 3, format = "f"),
@@ -104,6 +111,7 @@ cell_table <- function(rows, strata) {
       "bias (population)" = formatC(mean_of("bias_population"), digits = 3, format = "f"),
       "population, %" = percent(mean_of("population")),
       "population, first order, %" = percent(mean_of("population_first")),
+      "population, HC1, %" = percent(mean_of("population_robust")),
       "Q rejects, %" = percent(mean_of("q_rejects")),
       "strata with an estimate, %" = percent(mean_of("estimated")), check.names = FALSE
     )
@@ -150,29 +158,35 @@ speed_lines <- function(trial) {
   n <- if (trial) 1e5 else 1e6
   sim <- sim_tian2023(n, "C", 2, seed = 1)
   d <- as.data.frame(sim)
-  seconds <- function(expr) {
+  seconds <- function(expr, wall = FALSE) {
     expr <- substitute(expr)
     env <- parent.frame()
     stats::median(vapply(1:5, function(i) {
       gc()
-      sum(system.time(eval(expr, env), gcFirst = FALSE)[c("user.self", "sys.self")])
+      used <- system.time(eval(expr, env), gcFirst = FALSE)
+      if (wall) used[["elapsed"]] else sum(used[c("user.self", "sys.self")])
     }, 0))
   }
   ours <- iv_doubly_ranked(Y ~ X | Z, d, n_threads = 1)$lace
   theirs <- strata_in_r(d)
+  all_three <- function(n_threads, wall) {
+    c(seconds(sim_tian2023(n, "C", 2, seed = 1, n_threads = n_threads), wall),
+      seconds(sim_burgess2014(n, "J", seed = 1, n_threads = n_threads), wall),
+      seconds(iv_doubly_ranked(Y ~ X | Z, d, n_threads = n_threads), wall))
+  }
   rows <- data.frame(
     what = c("sim_tian2023()", "sim_burgess2014()", "iv_doubly_ranked()"),
-    ours = c(seconds(sim_tian2023(n, "C", 2, seed = 1, n_threads = 1)),
-      seconds(sim_burgess2014(n, "J", seed = 1, n_threads = 1)),
-      seconds(iv_doubly_ranked(Y ~ X | Z, d, n_threads = 1))),
+    ours = all_three(1L, FALSE), one = all_three(1L, TRUE), two = all_three(2L, TRUE),
     r = c(seconds(tian_in_r(n)), seconds(burgess_in_r(n)), seconds(strata_in_r(d)))
   )
   table <- data.frame(
     what = rows$what, "ours, 1 thread, s" = short(rows$ours), "plain R, s" = short(rows$r),
-    "times faster" = short(rows$r / rows$ours), check.names = FALSE
+    "times faster" = short(rows$r / rows$ours), "elapsed, 1 thread, s" = short(rows$one),
+    "elapsed, 2 threads, s" = short(rows$two), check.names = FALSE
   )
   c("## Speed", "",
-    paste0("n = ", whole(n), ", processor time (user and system), medians of five."), "",
+    paste0("n = ", whole(n), ", processor time (user and system) and elapsed time, which other ",
+      "work on the machine lengthens; medians of five."), "",
     md_table(table), "",
     paste0("Largest relative difference between the LACE of both: ",
       format(max(abs(ours$estimate / theirs[1, ] - 1)), digits = 2), "."))
@@ -180,9 +194,15 @@ speed_lines <- function(trial) {
 
 report <- function(rows, speed) {
   ranked <- cell_table(rows, "doubly_ranked")
-  own <- as.double(ranked[["own, %"]])
-  population <- as.double(ranked[["population, %"]])
-  within <- function(x) sum(abs(x - 95) <= 2)
+  told <- function(column) {
+    x <- as.double(ranked[[column]])
+    paste0(sum(abs(x - 95) <= 2), " of ", length(x), " cells within 95 +- 2 %, from ", min(x),
+      " to ", max(x), " %")
+  }
+  many <- range(ranked$data_sets)
+  robust <- range(tapply(rows$data_sets * !is.na(rows$population_robust),
+    paste(rows$strata, rows$scenario, rows$outcome), sum)[paste("doubly_ranked",
+    rep(LETTERS[1:4], each = 4), 1:4)])
   blocks <- paste0(unique(rows$commit), collapse = ", ")
   c(
     "# Effects by strata: bias and coverage", "",
@@ -195,10 +215,12 @@ report <- function(rows, speed) {
       "own people, as theirs; in D it takes the rounded exposure, on which the outcome depends. ",
       "First order: standard errors as theirs."), "",
     "## Doubly-ranked strata", "", md_table(ranked), "",
-    paste0("Own target: ", within(own), " of ", length(own), " cells within 95 +- 2 %, from ",
-      min(own), " to ", max(own), " %. Population target: ", within(population), " cells, from ",
-      min(population), " to ", max(population), " %. A coverage of 1,000 data sets times 10 ",
-      "strata has a Monte Carlo error of about 0.2 %."), "",
+    paste0("Own target: ", told("own, %"), ". Population target: ", told("population, %"),
+      "; with `vcov = \"HC1\"` ", told("population, HC1, %"), " (",
+      paste(unique(robust), collapse = " to "), " data sets). A coverage of ",
+      paste(unique(many), collapse = " to "), " data sets times 10 strata has a Monte Carlo error ",
+      "of about ", short(100 * sqrt(0.95 * 0.05 / (10 * many[1]))), " %. Own targets move with ",
+      "the sample, so that their intervals are too wide where the curve bends much (curve 4)."), "",
     "## Residual strata", "", md_table(cell_table(rows, "residual")), "",
     speed, "",
     paste0(nrow(rows), " blocks, commit ", blocks, ", ", short(sum(rows$cell_seconds) / 60),
