@@ -34,7 +34,7 @@ test_that("a sweep that is killed ten times comes to the same table", {
   before <- stamps(character())
   during <- 0
   for (k in seq_len(kills)) {
-    kill_sweep(start, dir, stats::runif(1, 0.01, if (long) 0.4 else 0.12))
+    kill_sweep(start, dir, stats::runif(1, 0.01, if (long) 0.4 else 0.1))
     files <- finished(dir)
     if (length(files) < 12L) {
       during <- during + 1
