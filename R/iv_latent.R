@@ -69,10 +69,12 @@ latent_methods <- c("ssa", "closure", "flow", "autoencoder")
 #'   (intervals are then too narrow).
 #' @param n_boot Replicates of the bootstrap of the whole; 0: none, else at least 10.
 #' @param compare Fit the other estimators beside it?
-#' @param control Settings of the method, a list: `ssa`: `least_share` (0.99), the least share of
-#'   the instruments' variance that its components must hold; `closure`: `max_degree`, `starts`,
-#'   `rows`, `tolerance`; those of the networks on the pages that list them. For `"auto"` a list of
-#'   such lists by method, `methods` in it naming those that are tried.
+#' @param control Settings of the method, a list: for `"ssa"` `least_share` (0.99), the least share
+#'   of the instruments' variance that its components must hold; for `"closure"` `starts` (100),
+#'   `rows` (2000) that directions are looked for on, `tolerance` (1e-8) of what a direction's
+#'   square leaves unexplained, `iterations` (500) of a start; for the networks what
+#'   [latent_flow_control()] and [latent_autoencoder_control()] give. For `"auto"` a list of such
+#'   lists by method; `methods` in it names those that are tried, in their order.
 #' @param seed One whole number, or NULL to draw one from R's generator.
 #' @return As [iv_2sls()], of class `c("iv_latent", "iv_fit")`, the instruments being the latents of
 #'   each fold, with
@@ -160,6 +162,11 @@ check_latent_control <- function(control, method) {
   if (length(unknown)) {
     stop_argument("control", paste("must have lists named", shorten(latent_methods),
       "(and `methods`) where `method` is \"auto\""), shorten(unknown))
+  }
+  if (!is.null(control$methods)) {
+    for (method in control$methods) {
+      check_choice(method, latent_methods, "control$methods")
+    }
   }
   control
 }

@@ -48,8 +48,8 @@ environment_vector <- function(call, env, environment) {
   environment[if (is.logical(rows)) rows & !is.na(rows) else rows]
 }
 
-# What is estimated from: frame; z (n, dz), linearly independent instruments; all_z, those that vary;
-# environment, 1..E (n), with its `labels`; fold, 1..cross_fit (n).
+# What is estimated from: frame; z (n, dz), linearly independent instruments; all_z, those that
+# vary; environment, 1..E (n), with its `labels`; fold, 1..cross_fit (n).
 latent_problem <- function(frame, environment, how) {
   z <- do.call(cbind, lapply(frame$z, as.matrix))
   colnames(z) <- frame$z_names

@@ -156,7 +156,7 @@ plot_estimators <- function(fit) {
   if (is.null(fit$estimators)) {
     stop_argument("type", "\"estimators\" needs a fit with compare = TRUE", "compare = FALSE")
   }
-  data <- fit$estimators[nrow(fit$estimators):1, ]
+  data <- fit$estimators[rev(seq_len(nrow(fit$estimators))), ]
   at <- seq_len(nrow(data))
   old <- graphics::par(mar = c(4, 13, 3, 1))
   on.exit(graphics::par(old))

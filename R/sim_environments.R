@@ -44,9 +44,9 @@ mixings <- c("poly", "linear", "mlp", "discrete", "identity")
 #' @param hard Use the hard variant?
 #' @param noise SD of a normal error of measurement of each column of Z, in units of the column's
 #'   SD.
-#' @param condition For `"poly"` and `"mlp"` (last layer): NULL, or the ratio of the largest to the
-#'   least singular value of the matrix, which the least is set to; large makes the mixing nearly
-#'   singular.
+#' @param condition For `"poly"` and `"mlp"` (its first layer): NULL, or the ratio of the largest to
+#'   the least singular value of the matrix, which the least is set to; large makes the mixing
+#'   nearly singular.
 #' @param mixing_seed Seed of the mixing: the same \eqn{g} for every `seed`.
 #' @param seed One whole number, or NULL to draw one from R's generator.
 #' @param n_threads Number of threads; the result does not depend on it.
@@ -57,8 +57,9 @@ mixings <- c("poly", "linear", "mlp", "discrete", "identity")
 #'     environments had everybody the exposure x;
 #'   * `V`, `W`, `H` (matrices with a row per person): the oracle's latents; `noise_x`, `noise_y`;
 #'   * `beta_v`, `beta_w`, `alpha_x`, `alpha_y`, `shift`, `eta` (array dim_h, dim_v, n_env);
-#'   * `mixing`: list `name, degree, weights, bias, condition` (largest over least singular value of
-#'     the last matrix, NA where there is none); `instruments`: names of the columns of Z;
+#'   * `mixing`: list `name, degree, weights, bias, condition` (the greatest ratio of largest to
+#'     least singular value of its matrices, NA where there is none); `instruments`: names of the
+#'     columns of Z;
 #'   * `law`, `hard`, `noise`, `n`, `n_env`, `seed`, `mixing_seed`.
 #' @references Huang, Robinson & Locatello (2026). arXiv:2602.19782.
 #' @seealso [iv_latent()], which estimates from such data; [sim_populations()] for real genotypes.
@@ -184,7 +185,7 @@ draw_mixing <- function(name, degree, dim_z, d, condition, seed) {
         a <- mixing_numbers("uniform", d, d, seed, layer)
         sweep(a, 2L, sqrt(colSums(a^2)), "/")
       })
-      g$weights[[2]] <- condition_matrix(g$weights[[2]], condition, clamp = FALSE)
+      g$weights[[1]] <- condition_matrix(g$weights[[1]], condition, clamp = FALSE)
     },
     discrete = {
       width <- c(d, 2 * size, 3 * size)
@@ -215,8 +216,11 @@ mix_latents <- function(latent, g, settings) {
 new_environments <- function(parts, z, g, settings, n_env, law, hard, mixing_seed) {
   n <- settings$n
   colnames(z) <- paste0("Z", seq_len(ncol(z)))
-  last <- if (length(g$weights)) svd(g$weights[[length(g$weights)]], 0, 0)$d
-  g$condition <- if (is.null(last)) NA_real_ else max(last) / min(last)
+  condition <- vapply(g$weights, function(a) {
+    values <- svd(a, 0, 0)$d
+    max(values) / min(values)
+  }, 0)
+  g$condition <- if (length(condition)) max(condition) else NA_real_
   constant <- sum(settings$alpha_y) * sum(settings$shift * n) / sum(n)
   truth <- c(
     list(

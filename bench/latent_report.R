@@ -11,8 +11,9 @@ mean_se <- function(x, digits = 4) {
     if (!is.na(error)) paste0(" (", formatC(error, digits = digits, format = "f"), ")"))
 }
 
-worst <- function(x) if (all(is.na(x))) "" else formatC(max(abs(x), na.rm = TRUE), digits = 4,
-  format = "f")
+worst <- function(x) {
+  if (all(is.na(x))) "" else formatC(max(abs(x), na.rm = TRUE), digits = 4, format = "f")
+}
 
 # What tells cells of a table apart, in words.
 mixing_label <- function(rows) {
@@ -72,6 +73,16 @@ auto_line <- function(r) {
     "2SLS(Z)" = mean_se(r$z), seconds = short(stats::median(r$seconds)), check.names = FALSE)
 }
 
+semi_line <- function(r) {
+  data.frame(regressions = r$option[1], runs = whole(nrow(r)),
+    refused = paste0(sum(r$passed == 0), "/", nrow(r)), "2SLS(W)" = mean_se(r$bias, 3),
+    "PO(V)" = mean_se(r$bias.po, 3), "2SLS(Z)" = mean_se(r$z, 3), "PO(env)" = mean_se(r$k, 3),
+    "+ PCs" = mean_se(r$pcs, 3), LIML = mean_se(r$liml, 3), Egger = mean_se(r$egger, 3),
+    "PO(env)-Egger" = mean_se(r$egger.k, 3), OLS = mean_se(r$ols, 3),
+    "2SLS(g_X)" = mean_se(r$oracle, 3), "PO(g_H)-2SLS(g_X)" = mean_se(r$oracle.po, 3),
+    seconds = short(stats::median(r$seconds)), check.names = FALSE)
+}
+
 report_section <- function(rows, groups, title, text, line) {
   rows <- rows[rows$group %in% groups, ]
   if (!nrow(rows)) {
@@ -103,11 +114,17 @@ report_latent <- function(rows) {
     section("ablation", "Ablations", "Without HSIC; W of another dimension than 2.", recovery_line),
     section("discrete", "Genotypes 0, 1, 2", "A network with 4 or 20 genotypes.", recovery_line),
     section("laws", "Laws of the latents", "By \"auto\".", auto_line),
-    section("auto", "\"auto\"", "Two folds. The last mixings are to be refused.", auto_line),
+    section("auto", "\"auto\"", "Two folds.", auto_line),
+    section("refuse", "What \"auto\" must refuse", "Two folds.", auto_line),
     section("coverage", "95 % intervals", paste("Two folds, HC1; Monte Carlo standard errors in",
       "brackets. PO(V): the same with V partialled out."), coverage_line),
     section("small", "95 % intervals with fewer people", "Linear mixing, two folds.",
       coverage_line),
+    section("semi", "Real genotypes: 1000 Genomes, chromosome 22", c(
+      "`sim_populations()`: 60 variants, half of them invalid (they make the confounder), four",
+      "populations of 5,000, three generations of mating with correlation .4; theta = .5. Biases;",
+      "the oracles (scores g_X, g_H known) have populations as covariates. Latents V 5, W 5."),
+    semi_line),
     notes_of(rows)
   )
 }

@@ -7,7 +7,9 @@ toy_panel <- function(people = 80) {
     ifelse(stats::runif(30) < 0.1, 1 - rep(first, each = 5), rep(first, each = 5))
   }
   phased <- lapply(1:2, function(k) {
-    t(vapply(seq_len(people), function(i) haplotype(if (i <= people / 2) 0.3 else 0.5), numeric(30)))
+    t(vapply(seq_len(people), function(i) {
+      haplotype(if (i <= people / 2) 0.3 else 0.5)
+    }, numeric(30)))
   })
   list(genotypes = phased[[1]] + phased[[2]], phased = phased,
     population = rep(c("north", "south"), each = people / 2))
