@@ -27,8 +27,11 @@
 #'   each sequence, with the reference measured several times;
 #' * `"member"`: the standard deviation of the members' slopes with Student's t. Only of members
 #'   trained on bootstrap samples ([seq_ensemble()] with `bootstrap = TRUE`) does it come near the
-#'   error, and it never sees what all members have wrong;
-#' * `"none"`; `"auto"`: pairs where there are any, else members, else none.
+#'   error, and it never sees what all members have wrong. Of few members it is very small in some
+#'   sequences by chance, which is where it fails;
+#' * `"moderated"`: the same with each sequence's variance drawn towards the typical one, as if this
+#'   had been seen in four members more;
+#' * `"none"`; `"auto"`: `"pairs"` where there are any, else `"moderated"` where there are members.
 #'
 #' Coverage holds on average over models, not for each: all sequences share one model's error.
 #'
@@ -98,7 +101,8 @@
 #' @export
 deep_mr_effects <- function(effects, exposure, outcome, method = NULL,
                             interval = c("auto", "pairs", "pairs_half", "pairs_members",
-                              "designed", "designed_half", "designed_members", "member", "none"),
+                              "designed", "designed_half", "designed_members", "moderated",
+                              "member", "none"),
                             meta = "REML", instruments = c("z", "f", "none"), threshold = NULL,
                             least = 3, strongest = 0, pairs = NULL, conf_level = 0.95,
                             n_boot = 1000, control = deep_mr_control(), seed = NULL,
@@ -142,7 +146,7 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
 check_deep_interval <- function(interval, pairs, n_members) {
   interval <- check_choice(interval, c("auto", deep_intervals))
   if (interval == "auto") {
-    interval <- if (!is.null(pairs)) "pairs" else if (n_members > 1L) "member" else "none"
+    interval <- if (!is.null(pairs)) "pairs" else if (n_members > 1L) "moderated" else "none"
   }
   if (startsWith(interval, "pairs") || startsWith(interval, "designed")) {
     if (is.null(pairs)) {
@@ -154,7 +158,7 @@ check_deep_interval <- function(interval, pairs, n_members) {
         describe(interval))
     }
   }
-  if (interval == "member" && n_members < 2L) "none" else interval
+  if (interval %in% c("member", "moderated") && n_members < 2L) "none" else interval
 }
 
 deep_run <- function(frame, settings) {
@@ -206,30 +210,30 @@ member_shifts <- function(fit) {
   structure(t(fit$shift), dimnames = list(fit$sequence, NULL))
 }
 
-# Shift of the slopes and half-widths of their intervals.
+# Shift of the slopes, half-widths of their intervals and degrees of freedom.
 slope_reach <- function(fit, wide, settings) {
   interval <- settings$interval
-  if (interval %in% c("none", "member") || !settings$slope) {
-    half <- if (interval == "member") {
-      stats::qt((1 + settings$conf_level) / 2, fit$n_members - 1) * fit$sd
-    } else {
-      rep(NA_real_, length(fit$slope))
-    }
-    if (interval == "none" && settings$slope) {
+  if (interval == "none" || !settings$slope) {
+    if (settings$slope) {
       warn_mrl("no_interval", "Nothing tells the error of slopes, as an ensemble of one has no ",
         "variation: there is no interval. Give `pairs`, or effects of several members.")
     }
-    return(list(delta = 0, reach = half))
+    return(list(delta = 0, reach = rep(NA_real_, length(fit$slope)), df = Inf))
   }
-  calibrated_reach(fit, wide, interval, settings$control, settings$conf_level, settings$n_threads)
+  if (interval %in% c("member", "moderated")) {
+    by <- member_errors(fit, interval)
+    return(list(delta = 0, df = by$df,
+      reach = stats::qt((1 + settings$conf_level) / 2, by$df) * by$se))
+  }
+  c(df = Inf, calibrated_reach(fit, wide, interval, settings$control, settings$conf_level,
+    settings$n_threads))
 }
 
 slope_rows <- function(fit, reach, frame, settings) {
-  df <- if (settings$interval == "member") fit$n_members - 1 else Inf
   estimate <- fit$slope + reach$delta
   local_rows(fit, frame, "slope", data.frame(
     estimate = estimate,
-    std.error = reach$reach / stats::qt((1 + settings$conf_level) / 2, df),
+    std.error = reach$reach / stats::qt((1 + settings$conf_level) / 2, reach$df),
     conf.low = estimate - reach$reach, conf.high = estimate + reach$reach,
     interval = settings$interval, slope = fit$slope, ratio = fit$ratio, intercept = NA_real_,
     intercept.se = NA_real_, reason = no_slope_reason(fit, settings)

@@ -1,8 +1,8 @@
 # How far slopes of sequences are from the truth: by measured pairs, or by an ensemble's members.
 
 deep_intervals <- c(
-  "pairs", "pairs_half", "pairs_members", "designed", "designed_half", "designed_members", "member",
-  "none"
+  "pairs", "pairs_half", "pairs_members", "designed", "designed_half", "designed_members",
+  "moderated", "member", "none"
 )
 
 #' Settings of intervals from measured pairs
@@ -101,14 +101,30 @@ pair_errors <- function(pairs, noise, noise_mutant, designed, slope) {
   )
 }
 
+# Members' variances, each as if four members more had the typical one `base`.
+moderated_variance <- function(sd, base, n_members) {
+  (4 * base + (n_members - 1) * sd^2) / (n_members + 3)
+}
+
+typical_variance <- function(sd) {
+  exp(mean(log(sd[!is.na(sd) & sd > 0]^2)))
+}
+
 # Sizes of errors relative to those of the calibration: equal, or half of it by members' SDs.
 error_sizes <- function(sd, sd_calibration, n_members) {
-  base <- exp(mean(log(sd_calibration^2)))
-  shrunk <- function(sd) (4 * base + (n_members - 1) * sd^2) / (n_members + 3)
-  list(
-    new = pmin(1 / 2 + shrunk(sd) / (2 * base), max(1 / 2 + shrunk(sd_calibration) / (2 * base))),
-    calibration = 1 / 2 + shrunk(sd_calibration) / (2 * base), base = base
-  )
+  base <- typical_variance(sd_calibration)
+  size <- function(sd) 1 / 2 + moderated_variance(sd, base, n_members) / (2 * base)
+  list(new = pmin(size(sd), max(size(sd_calibration))), calibration = size(sd_calibration),
+    base = base)
+}
+
+# Standard errors and their degrees of freedom by the members alone.
+member_errors <- function(fit, interval) {
+  if (interval == "member") {
+    return(list(se = fit$sd, df = fit$n_members - 1))
+  }
+  variance <- moderated_variance(fit$sd, typical_variance(fit$sd), fit$n_members)
+  list(se = sqrt(variance), df = fit$n_members + 3)
 }
 
 # Half-widths around slope + delta for sequences with members' SDs `sd`; NA where there is none.

@@ -19,7 +19,7 @@ local_methods <- c(
   median = "mr_weighted_median", mode = "mr_weighted_mode", raps = "mr_raps"
 )
 slope_intervals <- c("pairs", "pairs_half", "pairs_members", "designed", "designed_half",
-  "designed_members", "member")
+  "designed_members", "moderated", "member")
 
 list_deep_mr <- function(trial) {
   rounds <- if (trial) c(1, 6) else 1:20

@@ -3,7 +3,8 @@
 interval_names <- c(
   pairs = "pairs", pairs_half = "pairs, half by members", pairs_members = "pairs and members",
   designed = "designed", designed_half = "designed, half by members",
-  designed_members = "designed and members", member = "members (no pairs)",
+  designed_members = "designed and members", moderated = "members (no pairs), moderated",
+  member = "members (no pairs)",
   member_wide = "members, times sqrt(1 + 1/5)", ivw = "IVW", egger = "MR Egger",
   robust_egger = "MR Egger (robust)", median = "weighted median",
   mode = "weighted mode", raps = "RAPS", any_pairs = "pairs, any strength",
