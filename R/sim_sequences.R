@@ -20,11 +20,12 @@
 #' hit is \eqn{q = 1 - \prod_i (1 - s_i)} over windows, \eqn{s_i = 1 / (1 + e^{-score_i})} with the
 #' log odds of matrix against background as the score.
 #'
-#' What labels say depends on the matrices' information. With JASPAR's as they are (GATA1: 10.1 bits)
-#' 95 % of the sequences have \eqn{q_x} above .98, no single letter matters, and of the variance of
-#' exposure labels a third is signal (without confounding). Without the letters below 5 % of a
-#' place, the default, the matrices have 12.6, 15.0 and 11.5 bits (exposure, outcome, confounder;
-#' the publication's ENCODE matrices 12.7, 14.8, 13.0), and .94 is signal, as with ENCODE's.
+#' What labels say depends on the matrices' information. With JASPAR's as they are (GATA1: 10.1
+#' bits) 95 % of the sequences have \eqn{q_x} above .98, no single letter matters, and of the
+#' variance of exposure labels a third is signal (without confounding). Without the letters below
+#' 5 % of a place, the default, the matrices have 12.6, 15.0 and 11.5 bits (exposure, outcome,
+#' confounder; the publication's ENCODE matrices 12.7, 14.8, 13.0), and .94 is signal, as with
+#' ENCODE's.
 #'
 #' Mutants are some of the sequences with one letter changed, measured by themselves (own `b`, own
 #' counts).

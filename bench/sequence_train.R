@@ -2,17 +2,22 @@
 # and threads, and how well ensembles of both predict noise-free counts.
 #
 #   Rscript bench/sequence_train.R time [rounds] [epochs] [most threads]   some 5 minutes, idle
-#   Rscript bench/sequence_train.R accuracy [members] [scenarios]          some 15 minutes
+#   Rscript bench/sequence_train.R accuracy [members] [minutes]            some 40 minutes
 #
 # They write bench/sequence_train_time.csv, bench/sequence_train_accuracy.csv and, of what is there,
 # bench/sequence_train.md. $PYTHON: the python3 to use. PyTorch runs as bench/train.R has it, in its
 # quickest way. Time: sim_sequences(10000) with its 2,500 mutants, all of them trained on; sides
 # alternate in processes of their own, a process gives the median of its epochs after the first, the
 # median of the rounds counts. Losses of both sides after equal epochs are told: the initial weights
-# follow one law. Accuracy: 10,000 sequences, 1,000 others predicted, correlation of the members'
-# mean with the oracle's counts; ours in its default batches, PyTorch in the published 1,000.
-# `published`: PyTorch on labels as they are, weights as it draws them; `same`: PyTorch with labels
-# divided by their standard deviations and our law of weights.
+# follow one law. Accuracy: 10,000 sequences and 2,500 mutants, 1,000 others predicted, correlation
+# of the members' mean with the labels and counts that the oracle expects of the scenario (b at its
+# mean), and with the measured labels, where `oracle` has the oracle's own: no prediction can do
+# better. One cell after another is added to the csv; those that are there are not run again, and
+# after `minutes` none is begun. Sides:
+#   ours        seq_ensemble() in its defaults
+#   same        PyTorch with our settings (batch, rate, law of weights, labels divided by their SD)
+#   published   PyTorch as published: batch 1000, rate .001, labels as they are, its own weights
+#   one conv    ours: one convolution, batch norm, global maximum, two dense layers; rate .01
 
 python <- NULL # main() finds one
 batches <- c(1000L, 250L)
@@ -32,8 +37,8 @@ labels_of <- function(sim) {
   cbind(exposure = sim$exposure_label, outcome = sim$outcome_label)
 }
 
-simulate <- function(confounding = "none") {
-  mrlearn::sim_sequences(n = 10000, ratio = 1, confounding = confounding, seed = 101)
+simulate <- function(confounding = "none", ratio = 1) {
+  mrlearn::sim_sequences(n = 10000, ratio = ratio, confounding = confounding, seed = 101)
 }
 
 # What bench/sequence_train.py reads: rows to train on, rows held out, sequences to predict.
@@ -54,7 +59,8 @@ model_of <- function() {
 # In a process of its own: `Rscript bench/sequence_train.R ours threads batch epochs`.
 run_ours <- function(threads, batch, epochs) {
   sim <- simulate()
-  control <- mrlearn::seq_control(epochs = epochs, batch_size = batch, validation = 0)
+  control <- mrlearn::seq_control(epochs = epochs, batch_size = batch, validation = 0,
+    learning_rate = 1e-3)
   trained <- mrlearn::fit(model_of(), sim$sequence, labels_of(sim), seed = 1, n_threads = threads,
     control = control)
   history <- mrlearn::training_history(trained)
@@ -98,40 +104,84 @@ measure_time <- function(rounds = 3, epochs = 8, most_threads = 2) {
     MoreArgs = list(file = file, ways = ways, rounds = rounds, epochs = epochs)))
 }
 
+unit_of <- function(sim) {
+  ifelse(is.na(sim$parent), sim$id, sim$parent)
+}
+
 # The mean of the members' predictions (sequences, outputs) of PyTorch.
 torch_ensemble <- function(sim, test, members, recipe) {
-  unit <- ifelse(is.na(sim$parent), sim$id, sim$parent)
+  unit <- unit_of(sim)
+  batch <- if (recipe == "same") round(0.85 * nrow(sim) / 40) else 1000
   one <- function(seed) {
     set.seed(seed)
     held <- which(unit %in% sample(unique(unit), 1500))
     files <- c(tempfile(), tempfile())
     write_data(files[1], sim, setdiff(seq_along(unit), held), held, test$sequence)
-    system2(python, c("bench/sequence_train.py", "fit", files, 1, 1000, seed, recipe))
+    system2(python, c("bench/sequence_train.py", "fit", files, 1, batch, seed, recipe))
     matrix(readBin(files[2], "double", 2 * nrow(test), size = 4), ncol = 2, byrow = TRUE)
   }
   Reduce(`+`, lapply(seq_len(members), one)) / members
 }
 
-measure_accuracy <- function(members = 5, scenarios = 3) {
-  test <- mrlearn::sim_sequences(n = 1000, ratio = 1, mutants = 0, seed = 102)
-  oracle <- mrlearn::truth(test)$oracle(test$sequence)
-  do.call(rbind, lapply(c("none", "sequence", "random")[seq_len(scenarios)], function(confounding) {
-    sim <- simulate(confounding)
-    unit <- ifelse(is.na(sim$parent), sim$id, sim$parent)
-    ours <- mrlearn::seq_ensemble(model_of(), sim$sequence, labels_of(sim), n = members,
-      unit = unit, seed = 1)
-    predicted <- list(
-      ours = as.matrix(predict(ours, test$sequence)[-1]),
-      same = torch_ensemble(sim, test, members, "same"),
-      published = torch_ensemble(sim, test, members, "published")
-    )
-    rows <- data.frame(what = "accuracy", confounding = confounding, side = names(predicted),
-      members = members,
-      exposure = vapply(predicted, function(p) stats::cor(p[, 1], oracle$exposure), 0),
-      outcome = vapply(predicted, function(p) stats::cor(p[, 2], oracle$outcome), 0))
-    print(rows, row.names = FALSE)
-    rows
-  }))
+one_convolution <- function() {
+  relu <- mrlearn::seq_layer("activation", activation = "relu")
+  mrlearn::seq_model(list(
+    mrlearn::seq_layer("conv", units = 30, taps = 19), mrlearn::seq_layer("batch_norm"), relu,
+    mrlearn::seq_layer("global_max"), mrlearn::seq_layer("dense", units = 30), relu,
+    mrlearn::seq_layer("dense", units = 2)
+  ), 100, output_names = c("exposure", "outcome"))
+}
+
+our_ensemble <- function(sim, test, members, model, ...) {
+  fits <- mrlearn::seq_ensemble(model, sim$sequence, labels_of(sim), n = members,
+    unit = unit_of(sim), seed = 1, progress = FALSE, control = mrlearn::seq_control(...))
+  as.matrix(stats::predict(fits, test$sequence)[-1])
+}
+
+accuracy_cells <- function(members) {
+  sides <- c("oracle", "ours", "one conv", "published", "same") # quick ones first
+  cells <- expand.grid(confounding = c("none", "sequence", "random"), side = sides,
+    ratio = c(1, 10), members = members, stringsAsFactors = FALSE)
+  cells[cells$side != "one conv" | cells$ratio == 1, ]
+}
+
+accuracy_of <- function(cell) {
+  sim <- simulate(cell$confounding, cell$ratio)
+  test <- mrlearn::sim_sequences(n = 1000, ratio = cell$ratio, confounding = cell$confounding,
+    mutants = 0, seed = 102)
+  counts <- as.matrix(mrlearn::truth(test)$oracle(test$sequence))
+  labels <- 2 * sqrt(counts + 3 / 8)
+  began <- proc.time()[["elapsed"]]
+  found <- switch(cell$side,
+    oracle = labels,
+    ours = our_ensemble(sim, test, cell$members, model_of()),
+    "one conv" = our_ensemble(sim, test, cell$members, one_convolution(), learning_rate = 1e-2),
+    torch_ensemble(sim, test, cell$members, cell$side)
+  )
+  seconds <- proc.time()[["elapsed"]] - began
+  each <- function(with) diag(stats::cor(found, with))
+  numbers <- round(c(each(labels), each(counts), each(labels_of(test))), 4)
+  names(numbers) <- paste0(c("exposure", "outcome"), rep(c("", "_counts", "_measured"), each = 2))
+  cbind(data.frame(what = "accuracy"), cell, as.list(numbers), seconds = round(seconds))
+}
+
+measure_accuracy <- function(members = 5, minutes = Inf) {
+  rows <- read_rows("accuracy")
+  cells <- accuracy_cells(members)
+  key <- function(x) paste(x$side, x$confounding, x$ratio, x$members)
+  cells <- cells[!key(cells) %in% key(rows), ]
+  began <- proc.time()[["elapsed"]]
+  for (i in seq_len(nrow(cells))) {
+    if (proc.time()[["elapsed"]] - began > 60 * minutes) {
+      break
+    }
+    row <- accuracy_of(cells[i, ])
+    writeLines(sprintf("%s, %s, ratio %d: %.3f %.3f", row$side, row$confounding, row$ratio,
+      row$exposure, row$outcome))
+    rows <- rbind(rows, row)
+    keep_rows(rows)
+  }
+  rows
 }
 
 keep_rows <- function(rows) {
@@ -142,6 +192,21 @@ keep_rows <- function(rows) {
 read_rows <- function(what) {
   file <- file.path("bench", paste0("sequence_train_", what, ".csv"))
   if (file.exists(file)) utils::read.csv(file)
+}
+
+accuracy_lines <- function(rows) {
+  rows <- rows[order(rows$ratio, match(rows$confounding, c("none", "sequence", "random"))), ]
+  c(
+    "Correlation of ensembles, on 1,000 sequences that none has seen, with what the oracle expects",
+    "of the labels and of the counts, and with the measured labels (`oracle`: the most possible).",
+    "Sides: head of the script.", "",
+    "| confounding | ratio | side | members | labels | counts | measured labels |",
+    "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
+    sprintf("| %s | %d | %s | %d | %.3f %.3f | %.3f %.3f | %.3f %.3f |", rows$confounding,
+      rows$ratio, rows$side, rows$members, rows$exposure, rows$outcome, rows$exposure_counts,
+      rows$outcome_counts, rows$exposure_measured, rows$outcome_measured), "",
+    "In each cell the exposure's, then the outcome's."
+  )
 }
 
 write_report <- function() {
@@ -161,13 +226,7 @@ write_report <- function() {
       sprintf("| %d | %d | %.4f | %.4f | **%.1f** | %.4f | %.4f |", time$threads, time$batch,
         time$ours, time$theirs, time$theirs / time$ours, time$ours_loss, time$theirs_loss), ""
     ),
-    if (!is.null(accuracy)) c(
-      "Correlation of ensembles with the oracle's counts on 1,000 sequences that none has seen:",
-      "",
-      "| confounding | side | members | exposure | outcome |", "| --- | --- | ---: | ---: | ---: |",
-      sprintf("| %s | %s | %d | %.3f | %.3f |", accuracy$confounding, accuracy$side,
-        accuracy$members, accuracy$exposure, accuracy$outcome)
-    )
+    if (!is.null(accuracy)) accuracy_lines(accuracy)
   ), file.path("bench", "sequence_train.md"))
 }
 

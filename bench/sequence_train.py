@@ -8,8 +8,8 @@ all (bytes, 100 each), then the two labels of those with labels (floats of four 
 on all with labels and prints "epoch seconds loss" for each epoch, the loss being the mean over the
 epoch's rows, each judged before its batch's step; initial weights follow the same law as ours. `fit`
 trains as published (at most 100 epochs, patience 10, the best epoch's weights) and writes the
-predictions; recipe `published`: labels as they are, weights as PyTorch draws them; `same`: labels
-divided by their standard deviations and weights by our law.
+predictions; recipe `published`: labels as they are, weights as PyTorch draws them, a rate of .001;
+`same`: labels divided by their standard deviations, weights by our law, our rate of .003.
 """
 import math
 import sys
@@ -65,8 +65,8 @@ def epoch_of(model, optimizer, x, y, rows, parts):
     return total / len(rows)
 
 
-def adam(model):
-    return torch.optim.Adam(model.parameters(), lr=1e-3, amsgrad=True)
+def adam(model, rate=1e-3):
+    return torch.optim.Adam(model.parameters(), lr=rate, amsgrad=True)
 
 
 def run_time(path, threads, batch, epochs):
@@ -97,7 +97,8 @@ def run_fit(path, out, threads, batch, seed, recipe):
     y = y / scale
     held = slice(n_train, n_train + n_held)
     model = build(y[:n_train].mean(0) if recipe == "same" else None)
-    optimizer, rows = adam(model), torch.arange(n_train)
+    optimizer = adam(model, 3e-3 if recipe == "same" else 1e-3)
+    rows = torch.arange(n_train)
     best, bad, kept = math.inf, 0, None
     for _ in range(100):
         epoch_of(model, optimizer, x, y, rows, math.ceil(n_train / batch))

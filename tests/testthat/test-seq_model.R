@@ -145,5 +145,6 @@ test_that("a set made by Biostrings itself is read", {
   }
   model <- seq_model(list(seq_layer("dense", units = 1)), 4, parameters = (1:17) / 17)
   text <- c(one = "ACGT", two = "GGNA")
-  expect_identical(predict(model, getExportedValue(name, "DNAStringSet")(text)), predict(model, text))
+  set <- getExportedValue(name, "DNAStringSet")(text)
+  expect_identical(predict(model, set), predict(model, text))
 })
