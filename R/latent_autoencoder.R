@@ -10,9 +10,9 @@ latent_kernels <- c("poly", "gaussian", "moments")
 #' With `method = "autoencoder"` [iv_latent()] trains an encoder from the instruments to a latent
 #' \eqn{(V, W)} and a decoder back, by the loss
 #' \deqn{r MSE + \lambda_1 MMD^2(W) + \lambda_2 HSIC(V, W) - \lambda_4 \log\det Cov(V, W)}
-#' of Huang, Robinson & Locatello (2026): the mean of \eqn{MMD^2} over pairs of environments makes the
-#' law of \eqn{W} the same in all of them, HSIC makes the parts independent within environments. It
-#' needs a reconstruction without error, and has local optima: of several restarts the one with
+#' of Huang, Robinson & Locatello (2026): the mean of \eqn{MMD^2} over pairs of environments makes
+#' the law of \eqn{W} the same in all of them, HSIC makes the parts independent within environments.
+#' It needs a reconstruction without error, and has local optima: of several restarts the one with
 #' the least \eqn{MMD^2} of rows held out is kept, among those that reconstruct.
 #'
 #' The error of reconstruction is that of the instruments' principal components, each scaled to
@@ -40,6 +40,9 @@ latent_kernels <- c("poly", "gaussian", "moments")
 #' @param scale See above.
 #' @param reconstruction,mmd,hsic,entropy Weights \eqn{r}, \eqn{\lambda_1}, \eqn{\lambda_2},
 #'   \eqn{\lambda_4}. `reconstruction` is by default 10 with a linear decoder, else 100.
+#' @param neighbours 0: the entropy is the log determinant above; else that of \eqn{W} in the unit
+#'   cube (its normal distribution function), by the distance to this nearest neighbour, 5, say
+#'   (Kozachenko & Leonenko 1987).
 #' @param epochs,batch_size Passes over the rows of the smallest environment, and rows of each
 #'   environment in a batch.
 #' @param inputs See above.
@@ -48,7 +51,8 @@ latent_kernels <- c("poly", "gaussian", "moments")
 #' @param schedule `"cosine"`, `"plateau"` (half the rate after 20 epochs without a lower loss) or
 #'   `"constant"`.
 #' @param restarts Number of starts with weights of their own.
-#' @param start `"random"`, or `"ssa"`: a linear encoder starts at the closed form for linear mixing.
+#' @param start `"random"`, or `"ssa"`: a linear encoder starts at the closed form for linear
+#'   mixing.
 #' @param n_valid Rows of each environment held out, at most a fifth.
 #' @param least_r2 What a reconstruction must explain of the rows held out.
 #' @return A list of class `latent_control`, for the `control` of [iv_latent()].
@@ -63,6 +67,7 @@ latent_autoencoder_control <- function(encoder = c("linear", "polynomial", "mlp"
                                        scale = c("whitened", "published"),
                                        inputs = c("sphered", "standardised"),
                                        reconstruction = NULL, mmd = 1, hsic = 1, entropy = 0.01,
+                                       neighbours = 0,
                                        epochs = 200, batch_size = 500, learning_rate = NULL,
                                        weight_decay = 1e-4, clip = 1,
                                        schedule = c("cosine", "plateau", "constant"),
@@ -89,7 +94,8 @@ latent_autoencoder_control <- function(encoder = c("linear", "polynomial", "mlp"
       inputs = check_choice(inputs, c("sphered", "standardised")),
       reconstruction = check_number(reconstruction, min = 0),
       mmd = check_number(mmd, min = 0), hsic = check_number(hsic, min = 0),
-      entropy = check_number(entropy, min = 0), epochs = check_count(epochs),
+      entropy = check_number(entropy, min = 0),
+      neighbours = check_count(neighbours, min = 0, max = 100), epochs = check_count(epochs),
       batch_size = check_count(batch_size),
       learning_rate = check_number(learning_rate, min = 0, open = TRUE),
       weight_decay = check_number(weight_decay, min = 0), clip = check_number(clip, min = 0),
@@ -115,7 +121,8 @@ autoencoder_settings <- function(control, latent_dim, seed, n_threads) {
     hidden_encoder = hidden, hidden_decoder = hidden, dim_v = as.integer(latent_dim[["V"]]),
     dim_w = as.integer(latent_dim[["W"]]), kernel = match(control$kernel, latent_kernels) - 1L,
     whiten = control$scale == "whitened", mmd = control$mmd, hsic = control$hsic,
-    entropy = control$entropy, bandwidth_v = latent_bandwidths(latent_dim[["V"]]),
+    entropy = control$entropy, neighbours = control$neighbours,
+    bandwidth_v = latent_bandwidths(latent_dim[["V"]]),
     bandwidth_w = latent_bandwidths(latent_dim[["W"]]), reconstruction = control$reconstruction,
     epochs = control$epochs, restarts = control$restarts, n_valid = control$n_valid,
     batch_size = control$batch_size, patience = 0L, learning_rate = control$learning_rate,
@@ -204,6 +211,15 @@ autoencoder_history <- function(history, epochs) {
   )
 }
 
+# All restarts: list(params, history, verdict, n_encoder, held_out), with the rows of x held out.
+run_autoencoder <- function(x, environment, start, settings) {
+  order <- order(environment)
+  out <- .Call(C_autoencoder_fit, x[order, , drop = FALSE], tabulate(environment), start, settings)
+  check_status(out$status, "training an autoencoder of the instruments")
+  out$value$held_out <- sort(order[out$value$held_out])
+  out$value
+}
+
 latent_autoencoder <- function(z, environment, latent_dim, control = list(), seed = 0,
                                n_threads = 1L) {
   started <- proc.time()[["elapsed"]]
@@ -216,21 +232,20 @@ latent_autoencoder <- function(z, environment, latent_dim, control = list(), see
       "`latent_dim` asks for (V + W = ", sum(latent_dim), ").")
   }
   start <- if (control$start == "ssa") ssa_start(x, environment, latent_dim, n_threads)
-  out <- .Call(C_autoencoder_fit, x[order(environment), , drop = FALSE], tabulate(environment),
-    start, settings)
-  check_status(out$status, "training an autoencoder of the instruments")
-  best <- choose_restart(out$value$verdict, control$least_r2)
-  network <- list(params = out$value$params[seq_len(out$value$n_encoder), best],
+  out <- run_autoencoder(x, environment, start, settings)
+  best <- choose_restart(out$verdict, control$least_r2)
+  network <- list(params = out$params[seq_len(out$n_encoder), best],
     inputs = inputs, settings = settings)
   latent <- encode_latent(network, z)
-  r2 <- 1 - out$value$verdict[best, 3]
+  r2 <- 1 - out$verdict[best, 3]
   judged <- autoencoder_gate(latent, environment, latent_dim, r2, control$least_r2, n_threads)
   new_representation("autoencoder", latent_dim, network = network, center = colMeans(latent),
-    r2 = r2, restarts = data.frame(mmd = out$value$verdict[, 1], hsic = out$value$verdict[, 2],
-      r2 = 1 - out$value$verdict[, 3]),
-    best = best, eigenvalues = judged$eigenvalues, gate = judged$gate,
-    score = out$value$verdict[best, 1],
-    history = autoencoder_history(out$value$history, control$epochs), seed = seed,
+    r2 = r2, restarts = data.frame(mmd = out$verdict[, 1], hsic = out$verdict[, 2],
+      r2 = 1 - out$verdict[, 3]),
+    best = best, held_out = out$held_out, eigenvalues = judged$eigenvalues,
+    gate = judged$gate,
+    score = out$verdict[best, 1],
+    history = autoencoder_history(out$history, control$epochs), seed = seed,
     started = started)
 }
 

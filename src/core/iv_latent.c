@@ -76,6 +76,7 @@ mrl_status mrl_latent_run_carve(mrl_latent_run *run, mrl_arena *arena, const mrl
   exam.whiten = 1;
   exam.match = MRL_MATCH_POLY;
   exam.entropy = 0;
+  exam.neighbours = 0;
   const mrl_net *encoder = &run->nets->encoder.net, *decoder = &run->nets->decoder.net;
   const size_t rows = data->n_env * run->batch;
   MRL_TRY(mrl_net_run_carve(&run->encode, arena, encoder, rows, 1, 0, s->isa, &serial));
@@ -380,9 +381,10 @@ static void run_all(mrl_latent_run *runs, size_t restarts, const mrl_ctx *ctx)
 }
 
 mrl_status mrl_latent_train(mrl_real *params, mrl_latent_epoch *history,
-                            mrl_latent_verdict *verdict, const mrl_latent_settings *s,
-                            const mrl_latent_nets *nets, const mrl_latent_data *data,
-                            const mrl_real *start, void *scratch, const mrl_ctx *ctx)
+                            mrl_latent_verdict *verdict, size_t *held_out,
+                            const mrl_latent_settings *s, const mrl_latent_nets *nets,
+                            const mrl_latent_data *data, const mrl_real *start, void *scratch,
+                            const mrl_ctx *ctx)
 {
   const size_t size = mrl_latent_scratch(s, nets, data);
   mrl_arena arena = mrl_arena_over(scratch, size);
@@ -402,6 +404,7 @@ mrl_status mrl_latent_train(mrl_real *params, mrl_latent_epoch *history,
       memcpy(runs[r].params, start, nets->encoder.net.n_params * sizeof *start);
     }
   }
+  memcpy(held_out, runs->valid, data->n_env * n_valid * sizeof *held_out);
   run_all(runs, s->restarts, ctx);
   for (size_t r = 0; r < s->restarts; r++) {
     memcpy(params + r * nets->n_params, runs[r].params, nets->n_params * sizeof *params);

@@ -91,16 +91,18 @@ mrl_status mrl_latent_gradient(double *loss, mrl_latent_parts *parts, double *ms
                                mrl_latent_run *run);
 
 /*
- * params (n_params, restarts), history (epochs, restarts), verdict (restarts) out. start
+ * params (n_params, restarts), history (epochs, restarts), verdict (restarts) and held_out
+ * (mrl_latent_rows()'s n_valid, n_env: rows) out. start
  * of an encoder's parameters, or NULL: initial ones of every restart. MRL_TOO_FEW where an
  * environment has fewer than 2 (dv + dw + 1) rows; MRL_NO_CONVERGE if every restart failed.
  */
 size_t mrl_latent_scratch(const mrl_latent_settings *settings, const mrl_latent_nets *nets,
                           const mrl_latent_data *data);
 mrl_status mrl_latent_train(mrl_real *params, mrl_latent_epoch *history,
-                            mrl_latent_verdict *verdict, const mrl_latent_settings *settings,
-                            const mrl_latent_nets *nets, const mrl_latent_data *data,
-                            const mrl_real *start, void *scratch, const mrl_ctx *ctx);
+                            mrl_latent_verdict *verdict, size_t *held_out,
+                            const mrl_latent_settings *settings, const mrl_latent_nets *nets,
+                            const mrl_latent_data *data, const mrl_real *start, void *scratch,
+                            const mrl_ctx *ctx);
 
 /* latent (n, dv + dw) of all rows of data, not whitened; params: an encoder's, or both. */
 size_t mrl_latent_encode_scratch(const mrl_latent_nets *nets, const mrl_latent_data *data,

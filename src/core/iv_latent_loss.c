@@ -1,6 +1,7 @@
 #include "iv_latent_loss.h"
 
 #include "blas.h"
+#include "entropy.h"
 
 #include <math.h>
 #include <string.h>
@@ -25,7 +26,8 @@ mrl_status mrl_latent_judge_carve(mrl_latent_judge *judge, mrl_arena *arena,
                                   const mrl_latent_penalty *p)
 {
   if (p->n_env < 1 || p->dv < 1 || p->dw < 1 || p->batch < width(p) + 1 ||
-      (size_t)p->match >= MRL_N_MATCH || !(p->mmd >= 0) || !(p->hsic >= 0) || !(p->entropy >= 0)) {
+      (size_t)p->match >= MRL_N_MATCH || p->neighbours >= rows(p) || !(p->mmd >= 0) ||
+      !(p->hsic >= 0) || !(p->entropy >= 0)) {
     return MRL_BAD_ARGUMENT;
   }
   const size_t d = width(p), n = rows(p);
@@ -43,6 +45,8 @@ mrl_status mrl_latent_judge_carve(mrl_latent_judge *judge, mrl_arena *arena,
   judge->root_w = MRL_TAKE(arena, double, p->dw * p->dw);
   judge->square = MRL_TAKE(arena, double, d *d);
   judge->inverse = MRL_TAKE(arena, double, d *d);
+  judge->scratch =
+      p->neighbours > 0 ? mrl_take(arena, mrl_entropy_scratch(n, p->dw, p->neighbours), 1) : NULL;
   judge->work = MRL_TAKE(arena, double, work_all > work_pair ? work_all : work_pair);
   return arena->failed ? MRL_NO_MEMORY : MRL_OK;
 }
@@ -250,19 +254,29 @@ static mrl_status hsic_of(double *value, double *gv, double *gw, const double *v
                                         : mrl_hsic_poly(value, gv, gw, &s, judge->work, &serial);
 }
 
-/* Blocks to columns of all rows, or (back) such gradients added to the blocks'. */
-static void pool(mrl_latent_judge *judge, double *blocks, double *pooled, double weight)
+/* judge->pooled: columns of all rows, their gradients in judge->pooled_part cleared. */
+static void pool(mrl_latent_judge *judge)
 {
   const mrl_latent_penalty *p = &judge->penalty;
   for (size_t j = 0; j < width(p); j++) {
     for (size_t e = 0; e < p->n_env; e++) {
-      double *block = column(p, blocks, e, j), *own = pooled + j * rows(p) + e * p->batch;
+      memcpy(judge->pooled + j * rows(p) + e * p->batch, column(p, judge->x, e, j),
+             p->batch * sizeof *judge->pooled);
+    }
+  }
+  memset(judge->pooled_part, 0, rows(p) * width(p) * sizeof *judge->pooled_part);
+}
+
+/* judge->dx += weight judge->pooled_part. */
+static void add_pooled(mrl_latent_judge *judge, double weight)
+{
+  const mrl_latent_penalty *p = &judge->penalty;
+  for (size_t j = 0; j < width(p); j++) {
+    for (size_t e = 0; e < p->n_env; e++) {
+      double *to = column(p, judge->dx, e, j);
+      const double *own = judge->pooled_part + j * rows(p) + e * p->batch;
       for (size_t i = 0; i < p->batch; i++) {
-        if (weight > 0) {
-          block[i] += weight * own[i];
-        } else {
-          own[i] = block[i];
-        }
+        to[i] += weight * own[i];
       }
     }
   }
@@ -274,14 +288,11 @@ static mrl_status add_pooled_hsic(mrl_latent_parts *parts, mrl_latent_judge *jud
   const mrl_latent_penalty *p = &judge->penalty;
   const size_t n = rows(p), to_w = n * p->dv;
   double value;
-  pool(judge, judge->x, judge->pooled, 0);
-  memset(judge->pooled_part, 0, n * width(p) * sizeof *judge->pooled_part);
+  pool(judge);
   MRL_TRY(hsic_of(&value, judge->pooled_part, judge->pooled_part + to_w, judge->pooled,
                   judge->pooled + to_w, n, judge));
   parts->hsic += 2 * value;
-  if (p->hsic > 0) {
-    pool(judge, judge->dx, judge->pooled_part, 2 * p->hsic);
-  }
+  add_pooled(judge, 2 * p->hsic);
   return MRL_OK;
 }
 
@@ -326,8 +337,29 @@ static mrl_status add_log_det(mrl_latent_parts *parts, mrl_latent_judge *judge, 
   return MRL_OK;
 }
 
+/* Rows in the same place have no entropy: the term is left out. */
+static mrl_status add_squashed(mrl_latent_parts *parts, mrl_latent_judge *judge)
+{
+  const mrl_latent_penalty *p = &judge->penalty;
+  const size_t n = rows(p), to_w = n * p->dv;
+  double value;
+  pool(judge);
+  const mrl_status status =
+      mrl_entropy_squashed(&value, judge->pooled_part + to_w, judge->pooled + to_w, n, p->dw,
+                           p->neighbours, judge->scratch, &serial);
+  if (status != MRL_OK) {
+    return status == MRL_NOT_FINITE ? MRL_OK : status;
+  }
+  parts->entropy = -value;
+  add_pooled(judge, -p->entropy);
+  return MRL_OK;
+}
+
 static mrl_status add_entropy(mrl_latent_parts *parts, mrl_latent_judge *judge)
 {
+  if (judge->penalty.neighbours > 0) {
+    return add_squashed(parts, judge);
+  }
   const size_t n_env = judge->penalty.n_env;
   if (judge->penalty.whiten) {
     return add_log_det(parts, judge, 0, n_env, 1, 0);

@@ -26,6 +26,8 @@ typedef struct {
   /* 1: V and W are whitened, each by itself, by their mean and covariance in the batch, before
    * everything else (the decoder too); 0: as published, where scales matter. */
   int whiten;
+  /* Neighbours of the entropy estimate of W squashed into the unit cube; 0: the normal law's. */
+  size_t neighbours;
   double mmd, hsic, entropy;             /* weights, at least 0 */
   const double *bandwidth_v, *bandwidth; /* (n_bandwidth) of V's and of W's Gaussian kernels */
   size_t n_bandwidth;
@@ -33,7 +35,8 @@ typedef struct {
 
 /* Their values, not weighted: MMD^2, mean over pairs of environments; HSIC within environments,
  * mean over them (whiten) or their sum plus twice that of all rows (published); minus the log
- * determinant of the latent's covariance, of all rows (whiten) or mean over environments. */
+ * determinant of the latent's covariance, of all rows (whiten) or mean over environments; with
+ * neighbours, minus the entropy of all rows of W (mrl_entropy_squashed). */
 typedef struct {
   double mmd, hsic, entropy;
 } mrl_latent_parts;
@@ -47,6 +50,7 @@ typedef struct {
   double *mean;                    /* (d) */
   double *root_v, *root_w;         /* (dv, dv), (dw, dw) Cholesky factors of the covariances */
   double *square, *inverse, *work; /* (d, d), (d, d); of kernelstat */
+  void *scratch;                   /* of the entropy */
 } mrl_latent_judge;
 
 mrl_status mrl_latent_judge_carve(mrl_latent_judge *judge, mrl_arena *arena,

@@ -29,6 +29,7 @@ static mrl_latent_penalty read_penalty(SEXP settings, size_t batch)
                                       .dw = (size_t)glue_item_int(settings, "dim_w"),
                                       .match = (mrl_match)glue_item_int(settings, "kernel"),
                                       .whiten = glue_item_lgl(settings, "whiten"),
+                                      .neighbours = (size_t)glue_item_int(settings, "neighbours"),
                                       .mmd = glue_item_dbl(settings, "mmd"),
                                       .hsic = glue_item_dbl(settings, "hsic"),
                                       .entropy = glue_item_dbl(settings, "entropy"),
@@ -103,7 +104,7 @@ static void write_numbers(double *history, double *verdict, const mrl_latent_epo
  * encoder's parameters, or NULL. */
 SEXP C_autoencoder_fit(SEXP z, SEXP n_row, SEXP start, SEXP settings)
 {
-  static const char *const names[] = {"params", "history", "verdict", "n_encoder"};
+  static const char *const names[] = {"params", "history", "verdict", "n_encoder", "held_out"};
   const size_t n_env = (size_t)XLENGTH(n_row);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   autoencoder own;
@@ -114,20 +115,27 @@ SEXP C_autoencoder_fit(SEXP z, SEXP n_row, SEXP start, SEXP settings)
   const size_t restarts = own.settings.restarts, epochs = own.settings.epochs;
   const size_t n_params = own.nets.n_params, n_encoder = own.nets.encoder.net.n_params;
   const double *from = glue_dbl_or_null(start, (R_xlen_t)n_encoder, "start");
-  SEXP value = PROTECT(glue_list(names, 4));
+  SEXP value = PROTECT(glue_list(names, 5));
   double *params = glue_list_matrix(value, 0, n_params, restarts);
   double *history = glue_list_matrix(value, 1, epochs * restarts, 6);
   double *verdict = glue_list_matrix(value, 2, restarts, 3);
   *glue_list_dbl(value, 3, 1) = (double)n_encoder;
+  size_t batch, n_valid;
+  mrl_latent_rows(&batch, &n_valid, &own.settings, &own.data);
+  double *held_out = glue_list_dbl(value, 4, (R_xlen_t)(n_valid * n_env));
+  size_t *valid = glue_scratch(n_valid * n_env * sizeof *valid);
   mrl_real *trained = glue_scratch(n_params * restarts * sizeof *trained);
   mrl_latent_epoch *epoch = glue_scratch(epochs * restarts * sizeof *epoch);
   mrl_latent_verdict *judged = glue_scratch(restarts * sizeof *judged);
   void *scratch = glue_scratch(mrl_latent_scratch(&own.settings, &own.nets, &own.data));
-  status = mrl_latent_train(trained, epoch, judged, &own.settings, &own.nets, &own.data,
+  status = mrl_latent_train(trained, epoch, judged, valid, &own.settings, &own.nets, &own.data,
                             from ? glue_nn_read(from, n_encoder) : NULL, scratch, &ctx);
   if (status == MRL_OK) {
     glue_nn_write(params, trained, n_params * restarts);
     write_numbers(history, verdict, epoch, judged, epochs, restarts);
+    for (size_t i = 0; i < n_valid * n_env; i++) {
+      held_out[i] = (double)valid[i] + 1;
+    }
   }
   SEXP out = glue_result(status, value);
   UNPROTECT(1);

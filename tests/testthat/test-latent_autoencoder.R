@@ -62,10 +62,13 @@ test_that("every encoder, decoder, kernel and scale trains", {
       expect_true(all(is.finite(unlist(latent_apply(fit, columns_of_z(sim))))))
     }
   }
+  expect_true(all(is.finite(few(neighbours = 5)$history$entropy)))
   for (scale in c("whitened", "published")) {
     for (kernel in latent_kernels) {
       fit <- few(kernel = kernel, scale = scale, encoder = "mlp", schedule = "plateau")
       expect_true(all(is.finite(fit$history$loss)))
+      expect_identical(fit$held_out, sort(unique(fit$held_out)))
+      expect_identical(as.integer(table(sim$environment[fit$held_out])), c(24L, 24L))
     }
   }
 })

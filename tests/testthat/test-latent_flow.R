@@ -6,8 +6,8 @@ mlp_sim <- function(n = 1500, seed = 41, ...) {
   sim_environments(n = n, mixing = "mlp", seed = seed, ...)
 }
 fit_of <- function(sim, ..., seed = 3, n_threads = 1L, control = list()) {
-  latent_flow(instruments_matrix(sim), as.integer(sim$environment), c(V = 2L, W = 2L), control, seed,
-    n_threads)
+  latent_flow(instruments_matrix(sim), as.integer(sim$environment), c(V = 2L, W = 2L), control,
+    seed, n_threads)
 }
 # Share of the variance of y's columns that x explains.
 explained <- function(y, x) {
