@@ -118,7 +118,8 @@ run_estimate <- function(given) {
   problem <- estimate_problem(given, method, fun)
   fit <- fit_from_problem(fun, problem, settings)
   conf_level <- cli_value(given, "conf-level", 0.95)
-  tables <- fit_tables(fit, conf_level)
+  named <- given$values$exposure
+  tables <- fit_tables(fit, conf_level, if (method == "ols" && length(named) == 1L) named)
   if (!is.null(folder)) {
     save_fit(fit, tables, folder, method, given)
     cli_say("Saved in ", folder, ".")

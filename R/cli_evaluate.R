@@ -19,6 +19,7 @@ cli_evaluate_command <- function() {
         "exposures to compare at: range (default), 95%, or two of them: -3,3"),
       cli_option("points", "count", "N", "number of points (2000)"),
       cli_option("reference", "number", "X", "compare contrasts against this exposure"),
+      cli_option("exposure", "text", "COL", "the exposure, where a fit has several"),
       cli_option("conf-level", "number", "LEVEL", "level of the intervals (0.95)"),
       cli_option("plot", "text", "FILE", "draw truth and curves into FILE (.png, .pdf or .svg)",
         bare = TRUE),
@@ -26,7 +27,7 @@ cli_evaluate_command <- function() {
     ), evaluate_aliases()),
     examples = c(
       "mrlearn evaluate --input fit1 --true-function \"0.3*x^2\"",
-      "mrlearn evaluate --input sweep/* --true-function 'lambda x: 0.3*x**2 + 0.3*x' \\",
+      "mrlearn evaluate --input sweep1/fit-*.rds --true-function 'lambda x: 0.3*x**2 + 0.3*x' \\",
       "  --domain -3,3 --plot curves.png"
     ),
     run = run_evaluate
@@ -58,13 +59,14 @@ run_evaluate <- function(given) {
   arguments <- list(truth = truth, domain = domain, n_points = cli_value(given, "points", 2000),
     conf_level = cli_value(given, "conf-level", 0.95))
   arguments$reference <- given$values$reference
+  arguments$exposure <- given$values$exposure
   rows <- lapply(fits, function(fit) do.call(generics::evaluate, c(list(fit), arguments)))
   table <- cbind(
     data.frame(input = inputs, method = vapply(fits, function(fit) class(fit)[1], "")),
     do.call(rbind, rows)
   )
   if (!is.null(file)) {
-    draw_curves(file, fits, inputs, truth, table)
+    draw_curves(file, fits, inputs, truth, table, given$values$exposure)
     cli_say("Drawn in ", file, ".")
   }
   cli_print(given, table)
@@ -107,7 +109,7 @@ tools_extension <- function(file) {
 }
 
 # Curves with their intervals and the truth, over the domain of the first fit.
-draw_curves <- function(file, fits, labels, truth, table) {
+draw_curves <- function(file, fits, labels, truth, table, exposure) {
   kind <- tolower(tools_extension(file))
   temporary <- tempfile(fileext = paste0(".", kind))
   on.exit(unlink(temporary))
@@ -117,25 +119,25 @@ draw_curves <- function(file, fits, labels, truth, table) {
     pdf = function() grDevices::pdf(temporary, 8, 5.5)
   )
   open()
-  tryCatch(plot_curves(fits, labels, truth, table), finally = grDevices::dev.off())
+  tryCatch(plot_curves(fits, labels, truth, table, exposure), finally = grDevices::dev.off())
   cli_write(readBin(temporary, "raw", file.size(temporary)), file)
 }
 
-plot_curves <- function(fits, labels, truth, table) {
+plot_curves <- function(fits, labels, truth, table, exposure) {
   at <- seq(table$domain.low[1], table$domain.high[1], length.out = 200)
   centre <- table$reference[1]
-  arguments <- list(x = at)
+  arguments <- list(exposure = exposure)
   if (!is.na(centre)) {
     arguments$reference <- centre
   }
   shown <- seq_len(min(length(fits), 8L)) # more cannot be told apart
-  curves <- lapply(fits[shown], function(fit) do.call(effect_curve, c(list(fit), arguments)))
+  curves <- lapply(fits[shown], call_curve, at, arguments)
   true <- truth(at) - if (is.na(centre)) 0 else truth(centre)
   drawn <- unlist(lapply(curves, function(c) c(c$estimate, c$conf.low, c$conf.high)))
   colours <- grDevices::hcl.colors(max(2L, length(shown)), "Dark 3")
   graphics::par(mar = c(4.2, 4.2, 1, 1))
   graphics::plot(at, true, type = "n", ylim = range(drawn, true, finite = TRUE),
-    xlab = fits[[1]]$exposures[1], ylab = curves[[1]]$estimand[1])
+    xlab = c(exposure, fits[[1]]$exposures)[1], ylab = curves[[1]]$estimand[1])
   for (i in shown) {
     curve <- curves[[i]]
     if (!is.null(curve$conf.low) && !all(is.na(curve$conf.low))) {

@@ -1,7 +1,8 @@
 # Fits as tables and as files, for the command line.
 
-# tidy, glance, diagnostics and curve of a fit; NULL for what it does not have.
-fit_tables <- function(fit, conf_level) {
+# tidy, glance, diagnostics and curve of a fit; NULL for what it does not have. exposure: which one
+# the curve is of, where a fit without instruments does not know.
+fit_tables <- function(fit, conf_level, exposure = NULL) {
   have <- function(what, expr) {
     tryCatch(expr, mrlearn_error = function(e) {
       cli_say("note: no ", what, ": ", conditionMessage(e))
@@ -12,7 +13,7 @@ fit_tables <- function(fit, conf_level) {
     tidy = have("estimates", fit_estimates(fit, conf_level)),
     glance = have("summary", generics::glance(fit)),
     diagnostics = have("diagnostics", diagnostics(fit)),
-    curve = have("curve", effect_curve(fit, conf_level = conf_level))
+    curve = have("curve", call_curve(fit, NULL, list(conf_level = conf_level, exposure = exposure)))
   ))
 }
 

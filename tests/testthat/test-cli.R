@@ -52,6 +52,9 @@ test_that("estimate gives what the function gives, however the columns are named
   expect_true(all(c("glance", "diagnostics", "curve") %in% names(json)))
   ols <- cli_table(run_cli("estimate", "ols", base[-(1:2)]))
   expect_equal(ols$estimate, unname(coef(iv_ols(y ~ x, people))), tolerance = 1e-13)
+  beside <- run_cli("estimate", "ols", base[-(1:2)], "--covariates", "age", "--json")
+  expect_identical(beside$err, "")
+  expect_true("curve" %in% names(jsonlite::fromJSON(beside$out)))
 })
 
 test_that("tables are read whatever their delimiter, line ends, quotes and compression", {
