@@ -1,115 +1,115 @@
-# What the authors of Deep MR (Malina, Cizin and Knowles 2022) leave open, on their own simulation
-# without confounding (ratio 1): are effects better asked of held-out sequences than of those that
-# the networks were trained on; raw or z-scored (each output's effects less their mean, over their
-# standard deviation, the slope put back on the raw scale); what of local effects that differ
-# between sequences (`heterogeneity`); Egger's regression or the mode? Ensembles of five on
-# bootstrap samples of 5,000 sequences and 1,250 mutants; 400 sequences of each kind, of which those
-# count that have a true effect and an instrument of three standard deviations.
+# What the authors of Deep MR left open, on the data of bench/deep_mr.R (networks "motif"): does it
+# matter whether the sequences asked were trained on; whether effects are z-scored; what becomes of
+# effects that differ between sequences; Egger's regression against the mode. Rounds 6 to 10 of two
+# scenarios, each with one effect for all sequences and with effects that differ by 30 %.
 #
-# Options and csv as in bench/study_tools.R; groups: "same" (one effect up to what motifs do),
-# "different" (effects differ by a standard deviation of half the mean).
+# Options and csv as in bench/study_tools.R; groups: "same", "differing".
 source(file.path("bench", "contextual_tools.R"))
 source(file.path("bench", "deep_mr_tools.R"))
 
-question_methods <- c(
-  ivw = "mr_ivw", egger = "mr_egger_regression", median = "mr_weighted_median",
-  mode = "mr_weighted_mode"
-)
-
 list_questions <- function(trial) {
-  expand.grid(group = c("same", "different"), seed = if (trial) 1 else 101:103,
-    stringsAsFactors = FALSE)
+  cells <- expand.grid(group = c("same", "differing"), scenario = c("none", "sequence"),
+    round = if (trial) 1 else 6:10, stringsAsFactors = FALSE)
+  cells[order(cells$round), ]
+}
+
+# As the rounds of bench/deep_mr.R, with differing effects.
+draw_question <- function(cell, small) {
+  set.seed(100 + cell$round)
+  ratio <- max(0, stats::rnorm(1, if (cell$round %% 2) 1 else 10, 0.5))
+  alpha <- stats::rnorm(1, 100, 3)
+  draw <- function(n, mutants, at) {
+    sim_sequences(n, alpha = alpha, ratio = ratio, confounding = cell$scenario, mutants = mutants,
+      heterogeneity = if (cell$group == "same") 0 else 0.3, seed = 1e5 * at + 100 + cell$round)
+  }
+  list(ratio = ratio, train = draw(if (small) 2000 else 1e4, 0.25, 1),
+    test = draw(if (small) 300 else 1000, 0, 2), held = draw(if (small) 1500 else 2500, 0.5, 3))
+}
+
+# Slopes of sequences against their truths.
+judge_slopes <- function(local, sim, prefix, name) {
+  truths <- truth(sim)$effects
+  beta <- stats::setNames(truths$b1, paste0(prefix, truths$id))
+  y <- beta[local$sequence]
+  ok <- !is.na(y) & !is.na(local$slope)
+  error <- (local$slope - y)[ok]
+  out <- c(n = sum(ok), bias = mean(error), rmse = sqrt(mean(error^2)),
+    cor = stats::cor(local$slope[ok], y[ok]),
+    cover = mean((local$conf.low <= y & local$conf.high >= y)[ok]), sd = stats::sd(y[ok]))
+  stats::setNames(out, paste(name, names(out), sep = "."))
 }
 
 run_questions <- function(cell) {
   small <- study_options()$trial
-  draw <- function(n, mutants, seed) {
-    sim_sequences(n, ratio = 1, heterogeneity = if (cell$group == "same") 0 else 0.5,
-      mutants = mutants, seed = seed)
+  data <- draw_question(cell, small)
+  ensemble <- train_ensemble("motif", data$train, 100 + cell$round, epochs = if (small) 4)
+  ask <- function(sim, prefix, ...) {
+    rows <- utils::head(which(if (is.null(sim$parent)) TRUE else is.na(sim$parent)), 1000)
+    effects <- mutagenize(ensemble, named_sequences(sim, prefix)[rows])
+    list(effects = effects, fit = deep_mr_effects(effects, "exposure", "outcome", strongest = 3,
+      n_boot = 200, seed = 1, ...))
   }
-  train <- draw(if (small) 1500 else 5000, 0.25, cell$seed)
-  new <- draw(if (small) 100 else 400, 0, 1e5 + cell$seed)
-  ensemble <- train_ensemble("motif", train, cell$seed, members = if (small) 2 else 5,
-    epochs = if (small) 3 else 15)
-  c(judge_set(ensemble, new, seq_len(nrow(new)), "new"),
-    judge_set(ensemble, train, seq_len(nrow(new)), "seen"))
-}
-
-# Accuracy and intervals of each way to estimate, for some of a simulation's sequences.
-judge_set <- function(ensemble, sim, some, name) {
-  effects <- mutagenize(ensemble, named_sequences(sim, "t")[some])
-  beta <- stats::setNames(truth(sim)$effects$b1[some], paste0("t", sim$id[some]))
-  ask <- function(effects, ...) {
-    deep_mr_effects(effects, "exposure", "outcome", strongest = 3, n_boot = 200, seed = 1,
-      ...)$local
-  }
-  raw <- ask(effects)
-  scaled <- z_scored(effects)
-  z <- ask(scaled$effects)
-  shown <- c("estimate", "conf.low", "conf.high")
-  z[shown] <- z[shown] * scaled$back
-  others <- ask(effects, method = unname(question_methods))
-  table <- mr_methods()
-  sets <- c(list(slope = raw, z_scored = z), lapply(question_methods, function(method) {
-    others[others$method == table$label[table$name == method], ]
-  }))
-  unlist(unname(Map(function(local, way) {
-    judge_way(local, beta[local$sequence], paste(name, way, sep = "."))
-  }, sets, names(sets))))
-}
-
-judge_way <- function(local, beta, name) {
-  ok <- !is.na(beta) & is.finite(local$estimate)
-  d <- local[ok, ]
-  error <- d$estimate - beta[ok]
-  out <- c(
-    n = sum(ok), bias = mean(error), rmse = sqrt(mean(error^2)),
-    correlation = stats::cor(d$estimate, beta[ok]),
-    cover = mean(d$conf.low <= beta[ok] & d$conf.high >= beta[ok]),
-    width = stats::median(d$conf.high - d$conf.low)
+  held <- ask(data$test, "t", method = c("slope", "mr_egger_regression", "mr_weighted_mode"))
+  trained <- ask(data$train, "r")
+  pairs <- held_pairs(ensemble, data$held, FALSE)
+  by_pairs <- deep_mr_effects(held$effects, "exposure", "outcome", strongest = 3, pairs = pairs)
+  z <- held$effects
+  sds <- vapply(split(z$effect, z$output), stats::sd, 0)
+  scale <- unname(sds[z$output])
+  z$effect <- z$effect / scale
+  z$members <- z$members / scale
+  z_fit <- deep_mr_effects(z, "exposure", "outcome", strongest = 3)
+  of <- function(label) held$fit$local[held$fit$local$method == label, ]
+  random <- by_pairs$global[by_pairs$global$method == "random effects", ]
+  c(
+    ratio = data$ratio,
+    judge_slopes(of("slope"), data$test, "t", "held"),
+    judge_slopes(trained$fit$local, data$train, "r", "trained"),
+    judge_slopes(z_fit$local, data$test, "t", "z"),
+    z.factor = unname(sds[["outcome"]] / sds[["exposure"]]),
+    z.same = max(abs(z_fit$local$slope * sds[["outcome"]] / sds[["exposure"]] -
+      of("slope")$slope), na.rm = TRUE),
+    judge_slopes(by_pairs$local, data$test, "t", "pairs"),
+    judge_method(of("MR Egger"), data$test, "egger"),
+    judge_method(of("Weighted mode"), data$test, "mode"),
+    tau = random$tau, prediction = random$pred.high - random$pred.low
   )
-  stats::setNames(out, paste(name, names(out), sep = "."))
 }
 
-# Effects of both outputs less their mean over their SD; what puts a slope back.
-z_scored <- function(effects) {
-  unit <- c()
-  for (output in output_pair) {
-    at <- effects$output == output
-    centre <- mean(effects$effect[at])
-    unit[output] <- stats::sd(effects$effect[at])
-    effects$effect[at] <- (effects$effect[at] - centre) / unit[output]
-    effects$members[at, ] <- (effects$members[at, ] - centre) / unit[output]
-    effects$std.error[at] <- effects$std.error[at] / unit[output]
-  }
-  list(effects = effects, back = unit[["outcome"]] / unit[["exposure"]])
+judge_method <- function(local, sim, name) {
+  local$slope <- local$estimate
+  judge_slopes(local, sim, "t", name)
+}
+
+question_line <- function(rows, question, name) {
+  column <- function(what) rows[[paste(name, what, sep = ".")]]
+  data.frame(scenario = rows$scenario[1], effects = rows$group[1], slopes = question,
+    rounds = nrow(rows), bias = short(mean(column("bias"))), RMSE = short(mean(column("rmse"))),
+    "correlation with the truth" = short(mean(column("cor"))),
+    coverage = short(mean(column("cover"))), "SD of the truth" = short(mean(column("sd"))),
+    check.names = FALSE)
 }
 
 report_questions <- function(rows) {
-  ways <- c(slope = "slope, raw", z_scored = "slope, z-scored", egger = "MR Egger",
-    mode = "weighted mode", median = "weighted median", ivw = "IVW")
-  cells <- expand.grid(set = c("new", "seen"), way = names(ways), group = c("same", "different"),
-    stringsAsFactors = FALSE)
-  cells <- cells[cells$group %in% rows$group, ]
-  table <- do.call(rbind, lapply(seq_len(nrow(cells)), function(i) {
-    cell <- cells[i, ]
-    d <- rows[rows$group == cell$group, ]
-    get <- function(what) mean(d[[paste(cell$set, cell$way, what, sep = ".")]])
-    data.frame(
-      `true effects` = cell$group, sequences = c(new = "held out", seen = "trained on")[[cell$set]],
-      method = ways[[cell$way]], n = whole(get("n")), bias = short(get("bias")),
-      RMSE = short(get("rmse")), correlation = short(get("correlation")),
-      coverage = short(get("cover")), `median width` = short(get("width")), check.names = FALSE
-    )
-  }))
-  c(
-    "# What the authors left open", "",
-    "`Rscript bench/deep_mr_questions.R`; design in its head. Local effects against the true ones",
-    "(b1 of sim_sequences()), means over seeds; coverage and width of 95 % intervals, of slopes by",
-    "the members, of the others as the methods have them. \"different\": true effects differ",
-    "between sequences by chance, which no network can see in their letters.", "",
-    md_table(table), "", notes_of(rows)
-  )
+  rows <- rows[!nzchar(rows$problem), ]
+  names <- c("sequences held out" = "held", "sequences trained on" = "trained",
+    "z-scored effects" = "z", "held out, by pairs" = "pairs", "MR Egger" = "egger",
+    "weighted mode" = "mode")
+  lines <- do.call(rbind, lapply(split(rows, list(rows$group, rows$scenario), drop = TRUE),
+    function(d) {
+      do.call(rbind, Map(function(name, label) question_line(d, label, name), names, names(names)))
+    }))
+  c("# Deep MR: what was left open", "",
+    paste("Written by bench/deep_mr_questions.R. Local effects against b1, means over rounds.",
+      "Intervals: moderated members, unless by pairs; Egger and mode have their own."), "",
+    md_table(lines), "",
+    paste0("z-scored slopes are the raw ones times SD(exposure effects) / SD(outcome effects), up ",
+      "to ", short(max(rows$z.same)), ": the factor, ", short(min(1 / rows$z.factor)), " to ",
+      short(max(1 / rows$z.factor)), " here, differs between data sets, so that they are no ",
+      "effects of one unit on another. Estimated tau (REML of intervals by pairs): ",
+      short(mean(rows$tau[rows$group == "same"])), " with one effect, ",
+      short(mean(rows$tau[rows$group == "differing"])), " with differing ones, whose true SD is ",
+      short(mean(rows$held.sd[rows$group == "differing"])), "."), "", notes_of(rows))
 }
 
 if (is_script()) {

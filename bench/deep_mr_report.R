@@ -29,11 +29,12 @@ local_table <- function(rows) {
   lines <- lapply(names(interval_names), function(name) {
     column <- function(what) rows[[paste(name, what, sep = ".")]]
     data.frame(interval = interval_names[[name]], coverage = over_rounds(column("cover")),
-      width = short(stats::median(column("width"))), score = short(mean(column("score"))))
+      width = short(stats::median(column("width"), na.rm = TRUE)),
+      score = short(mean(column("score"), na.rm = TRUE)), rounds = sum(!is.na(column("cover"))))
   })
   oracle <- data.frame(interval = "yardstick: SD of the true errors",
     coverage = over_rounds(rows$oracle.cover), width = short(stats::median(rows$oracle.width)),
-    score = "")
+    score = "", rounds = nrow(rows))
   do.call(rbind, c(lines, list(oracle)))
 }
 
