@@ -152,7 +152,7 @@ check_halving <- function(halving) {
 
 check_design <- function(design) {
   if (!inherits(design, "sweep_design") || !all(c("run", "seed") %in% names(design)) ||
-    anyDuplicated(design$run) || !nrow(design)) {
+    anyDuplicated(design$run) || !nrow(design) || is.null(attr(design, "design_seed"))) {
     stop_argument("design", "must be made by sweep_design() or read_sweep_config()",
       describe(design))
   }

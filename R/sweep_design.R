@@ -177,6 +177,17 @@ as_column <- function(values, at) {
   if (is.factor(values)) as.character(values)[at] else values[at]
 }
 
+# Rows and columns taken from a design are a design of the same seed.
+#' @export
+`[.sweep_design` <- function(x, ...) {
+  out <- NextMethod()
+  if (is.data.frame(out)) {
+    attr(out, "labels") <- intersect(attr(x, "labels"), names(out))
+    attr(out, "design_seed") <- attr(x, "design_seed")
+  }
+  out
+}
+
 #' @export
 print.sweep_design <- function(x, n = 10L, ...) {
   cat("Design of ", big(nrow(x)), " runs\n", sep = "")

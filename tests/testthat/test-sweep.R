@@ -16,6 +16,9 @@ test_that("a design is a grid, rows, or draws, with a seed per row", {
   expect_lt(abs(mean(log10(drawn$r)) + 2), 4.5 * 4 / sqrt(12) / 20)
   expect_lt(abs(mean(drawn$i) - 2), 4.5 * 0.82 / 20)
   expect_setequal(drawn$i, 1:3)
+  part <- subset(rows, s == 2, c("run", "seed", "cell", "h2"))
+  expect_identical(attr(part, "labels"), "cell")
+  expect_identical(attr(part, "design_seed"), 1)
   picked <- sweep_design(h = one_of(list(8, c(16, 8))), a = one_of(c("x", "y")), n_runs = 40,
     seed = 1)
   expect_setequal(unclass(picked$h), list(8, c(16, 8)))
