@@ -78,8 +78,8 @@ sim_burgess2014 <- function(n = 1e4, shape = c("linear", "quadratic", "J", "thre
     list(beta = parts$slope),
     outcome_curve(burgess_curves[[shape]], binary_means$uniform[[type]], cutoff),
     list(
-      U = parts$u, noise_x = parts$v, noise_y = parts$e, instruments = "g", shape = shape, maf = maf,
-      type = type, cutoff = cutoff, n = settings$n, seed = settings$seed
+      U = parts$u, noise_x = parts$v, noise_y = parts$e, instruments = "g", shape = shape,
+      maf = maf, type = type, cutoff = cutoff, n = settings$n, seed = settings$seed
     )
   )
   about <- strata_about("sim_burgess2014", truth, paste("Causal curve of X on Y:", shape))

@@ -71,8 +71,9 @@ test_that("Tian 2023: moments of exposure and outcome are those of closed forms"
   n <- 2e5
   v <- 2.0625
   s <- sqrt(v)
-  over_z <- function(f) stats::integrate(function(z) f(z) * stats::dnorm(z, sd = 0.5), -5, 5,
-    rel.tol = 1e-9)$value
+  over_z <- function(f) {
+    stats::integrate(function(z) f(z) * stats::dnorm(z, sd = 0.5), -5, 5, rel.tol = 1e-9)$value
+  }
   bend <- function(z) 0.5 * z + ifelse(z < -1, 2 * z^3 + 2, 0)
   mean_b <- over_z(bend)
   mean_x <- c(A = 0, B = mean_b, C = -2.5, D = 0)
