@@ -72,7 +72,17 @@ judge_factors <- function(net, test) {
   )
 }
 
+# What the true effects of the twelve edges are on average in the three strata.
+true_strata <- function() {
+  tr <- truth(sim_factors(2000, decay = 40, mismatch = 0.03, mutants = 0, seed = 1))$effects
+  tr <- tr[tr$effect > 0, ]
+  edges <- tapply(tr$effect, list(tr$exposure, tr$outcome, cut(tr$distance, c(0, 35, 70, 150))),
+    mean)
+  colMeans(matrix(edges, ncol = 3), na.rm = TRUE)
+}
+
 report_factors <- function(rows) {
+  strata <- true_strata()
   edge <- grep("^on\\.", names(rows), value = TRUE)
   names <- do.call(rbind, strsplit(edge, ".", fixed = TRUE))
   net <- truth(sim_factors(n = 2, mutants = 0, seed = 1))$network
@@ -101,6 +111,10 @@ report_factors <- function(rows) {
     "others, \"edges that decay\" those whose mean effect falls from each stratum of distance to",
     "the next, \"estimate on truth\" the slope through the origin of estimated on true effects.", "",
     md_table(seeds), "",
+    paste0("True effects in the three strata, mean over the twelve edges: ",
+      paste(short(strata), collapse = " / "), ". The decay is found, ",
+      short(mean(rows$near - rows$far) / (strata[1] - strata[3])), " as steep as it is: networks ",
+      "of this size learn the mean effect of a site before they learn where it is."), "",
     paste0("Nulls called: ", sum(rows$false), " of ", sum(rows$null), "; false among called: ",
       short(sum(rows$false) / sum(rows$false + rows$found)), "; share of nulls with p <= .05: ",
       short(mean(rows$null.p05)), ". Local effects: rank correlation with the truth ",
