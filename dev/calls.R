@@ -52,7 +52,7 @@ calls <- alist(
   )),
   C_deepmr_noise = deep_mr_effects(toy_mutations, "x", "y", pairs = toy_pairs, control = toy_few),
   C_deepmr_reach = deep_mr_effects(toy_mutations, "x", "y", pairs = toy_pairs,
-    interval = "pairs_half", control = toy_few
+    instruments = "none", interval = "pairs_half", control = toy_few
   ),
   C_deepmr_slopes = deep_mr_effects(toy_mutations, "x", "y"),
   C_delivr_fit = suppressWarnings(iv_delivr(y ~ x | z, toy, n_splits = 2, seed = 1,
