@@ -1,5 +1,5 @@
-# What the studies of networks between simulated factors share. Sourced after
-# bench/contextual_tools.R.
+# What the studies of networks between simulated factors share, on top of the options and reports of
+# bench/contextual_tools.R, which is sourced before.
 
 factor_sequences <- function(sim) {
   stats::setNames(sim$sequence, sim$id)
