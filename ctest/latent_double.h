@@ -19,6 +19,8 @@
 #define mrl_latent_run_start mrl_latent_run_start_double
 #define mrl_latent_gradient mrl_latent_gradient_double
 #define mrl_latent_nets_carve mrl_latent_nets_carve_double
+#define mrl_latent_advance mrl_latent_advance_double
+#define mrl_latent_is_done mrl_latent_is_done_double
 #define mrl_latent_scratch mrl_latent_scratch_double
 #define mrl_latent_train mrl_latent_train_double
 #define mrl_latent_encode_scratch mrl_latent_encode_scratch_double
@@ -26,6 +28,7 @@
 
 #include "iv_latent.c"
 #include "iv_latent_net.c"
+#include "iv_latent_train.c"
 #include "layer.c"
 #include "loss.c"
 #include "net.c"

@@ -1,40 +1,20 @@
 #include "flow_search.h"
 
-#include "lbfgs.h"
+#include "flow_task.h"
 #include "rng.h"
 #include "ssa.h"
 
 #include <math.h>
 #include <string.h>
 
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-/* A temperature and the iterations spent on it. */
-typedef struct {
-  double tau;
-  size_t iterations;
-} stage;
-
 enum { MOST_STAGES = 3, POLISHED = 2 };
-static const stage slow[MOST_STAGES] = {{1, 40}, {0.3, 40}, {0.1, 80}};
-static const stage quick[2] = {{0.3, 60}, {0.1, 120}};
-static const stage polish[2] = {{0.1, 60}, {0.03, 60}};
+static const mrl_flow_stage slow[MOST_STAGES] = {{1, 40}, {0.3, 40}, {0.1, 80}};
+static const mrl_flow_stage quick[2] = {{0.3, 60}, {0.1, 120}};
+static const mrl_flow_stage polish[2] = {{0.1, 60}, {0.03, 60}};
 static const mrl_lbfgs_settings climbing = {20, 0, 1e-7, 1e-8};
 
 /* A gain of the likelihood that is worth a move: below it, an optimum has been found again. */
 static const double WORTH = 0.002;
-
-/* One climb: where it is, on which rows it goes, on which it is judged. */
-typedef struct {
-  mrl_lbfgs climb;
-  const stage *stages;
-  size_t n_stages, at;
-  const mrl_flow_sample *sample, *judge;
-  double value; /* on judge; infinite if it failed */
-  int started, done;
-} task;
 
 typedef struct {
   const mrl_flow_settings *settings;
@@ -42,7 +22,7 @@ typedef struct {
   size_t d, n_env, n, n_params, n_tasks;
   mrl_flow_sample part, other, all;
   mrl_flow_work *work;    /* (n_threads) */
-  task *tasks;            /* (n_tasks) */
+  mrl_flow_task *tasks;   /* (n_tasks) */
   double *base;           /* (n_params) the best start of a round, */
   double base_value;      /* its value */
   double *white, *latent; /* (n, d) */
@@ -70,7 +50,7 @@ static mrl_ssa_data ssa_data(const search *s, const double *x)
 static mrl_status carve_tasks(search *s, mrl_arena *arena)
 {
   s->n_tasks = s->settings->starts > POLISHED ? s->settings->starts : POLISHED;
-  s->tasks = MRL_TAKE(arena, task, s->n_tasks);
+  s->tasks = MRL_TAKE(arena, mrl_flow_task, s->n_tasks);
   for (size_t t = 0; t < s->n_tasks; t++) {
     mrl_lbfgs climb;
     MRL_TRY(mrl_lbfgs_carve(&climb, arena, s->n_params, &climbing));
@@ -188,101 +168,6 @@ static void take_samples(search *s)
   mrl_flow_sample_finish(&s->all);
 }
 
-/* What the climb's function is handed. */
-typedef struct {
-  const mrl_flow_sample *sample;
-  double tau;
-  mrl_flow_work *work;
-} likelihood;
-
-static mrl_status likelihood_at(double *value, double *gradient, const double *x, void *data)
-{
-  const likelihood *at = data;
-  return mrl_flow_value(value, gradient, x, at->sample, at->tau, at->work);
-}
-
-static void set_task(task *t, const double *params, const stage *stages, size_t n_stages,
-                     const mrl_flow_sample *sample, const mrl_flow_sample *judge)
-{
-  memcpy(t->climb.x, params, t->climb.n * sizeof *params);
-  t->stages = stages;
-  t->n_stages = n_stages;
-  t->at = 0;
-  t->sample = sample;
-  t->judge = judge;
-  t->value = INFINITY;
-  t->started = t->done = 0;
-}
-
-/* Climbs for at most `iterations`; the last stage ends in the judgement. A climb that fails is done
- * with an infinite value. */
-static void advance(task *t, size_t iterations, mrl_flow_work *work)
-{
-  const mrl_ctx silent = {1, NULL, NULL};
-  likelihood at = {t->sample, t->stages[t->at].tau, work};
-  if (!t->started) {
-    t->climb.settings.max_iterations = t->stages[t->at].iterations;
-    t->started = 1;
-    t->done = mrl_lbfgs_start(&t->climb, likelihood_at, &at) != MRL_OK;
-  }
-  if (!t->done) {
-    t->done = mrl_lbfgs_run(&t->climb, t->climb.iterations + iterations, likelihood_at, &at,
-                            &silent) != MRL_OK;
-  }
-  if (t->done || t->climb.stop == MRL_LBFGS_RUNNING) {
-    return;
-  }
-  t->started = 0;
-  t->at++;
-  if (t->at == t->n_stages) {
-    double value;
-    t->done = 1;
-    t->value = mrl_flow_value(&value, NULL, t->climb.x, t->judge, at.tau, work) == MRL_OK
-                   ? value
-                   : INFINITY;
-  }
-}
-
-static mrl_flow_work *own_work(const search *s)
-{
-#ifdef _OPENMP
-  return s->work + omp_get_thread_num();
-#else
-  return s->work;
-#endif
-}
-
-/* All tasks to their end, in slices of some 30 ms, between which it polls. */
-static void run_tasks(search *s, size_t n_tasks, const mrl_ctx *ctx)
-{
-  const size_t each = s->tasks[0].sample->n * s->d * s->settings->layers;
-  const size_t slice = each < 4000000 ? 4000000 / each : 1;
-  for (int left = 1; left;) {
-    left = 0;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(ctx->n_threads) reduction(+ : left)
-    for (size_t t = 0; t < n_tasks; t++) {
-      if (!s->tasks[t].done) {
-        advance(s->tasks + t, slice, own_work(s));
-        left += !s->tasks[t].done;
-      }
-    }
-    mrl_poll(ctx);
-  }
-}
-
-/* The task with the least value but `but`; n_tasks if none has a finite one. */
-static size_t best_task(const search *s, size_t n_tasks, size_t but)
-{
-  size_t best = n_tasks;
-  for (size_t t = 0; t < n_tasks; t++) {
-    if (t != but && isfinite(s->tasks[t].value) &&
-        (best == n_tasks || s->tasks[t].value < s->tasks[best].value)) {
-      best = t;
-    }
-  }
-  return best;
-}
-
 static void write_tries(mrl_flow_result *result, const search *s, size_t n_tasks, size_t cycle,
                         mrl_flow_step step)
 {
@@ -345,12 +230,12 @@ static mrl_status try_starts(search *s, mrl_flow_result *result, size_t cycle, c
   for (size_t t = 0; t < starts; t++) {
     mrl_rng rng = stream_of(s, cycle + 1, 0, t);
     draw_start(s->base, s, &rng);
-    set_task(s->tasks + t, s->base, cycle % 2 ? quick : slow, cycle % 2 ? 2 : 3, &s->part,
-             &s->other);
+    mrl_flow_task_set(s->tasks + t, s->base, cycle % 2 ? quick : slow, cycle % 2 ? 2 : 3, &s->part,
+                      &s->other);
   }
-  run_tasks(s, starts, ctx);
+  mrl_flow_tasks_run(s->tasks, s->work, starts, ctx);
   write_tries(result, s, starts, cycle, MRL_FLOW_START);
-  const size_t best = best_task(s, starts, starts);
+  const size_t best = mrl_flow_tasks_best(s->tasks, starts, starts);
   if (best == starts) {
     return MRL_NO_CONVERGE;
   }
@@ -366,10 +251,10 @@ static int try_moves(search *s, mrl_flow_result *result, size_t cycle, size_t ro
 {
   const size_t d = s->d, starts = s->settings->starts, units = d * s->settings->layers;
   for (size_t t = 0; t < starts; t++) {
-    task *own = s->tasks + t;
+    mrl_flow_task *own = s->tasks + t;
     mrl_rng rng = stream_of(s, cycle + 1, round + 1, t);
     const size_t unit = (round * ((starts + 1) / 2) + t / 2) % units, j = unit % d;
-    set_task(own, s->base, quick, 2, &s->part, &s->other);
+    mrl_flow_task_set(own, s->base, quick, 2, &s->part, &s->other);
     double *layer = own->climb.x + unit / d * mrl_flow_layer_params(d);
     if (t % 2 == 0) {
       layer[d * (d + 1) + j] *= -1;
@@ -377,9 +262,9 @@ static int try_moves(search *s, mrl_flow_result *result, size_t cycle, size_t ro
       redirect(layer + j * (d + 1) + 1, d, &rng);
     }
   }
-  run_tasks(s, starts, ctx);
+  mrl_flow_tasks_run(s->tasks, s->work, starts, ctx);
   write_tries(result, s, starts, cycle, MRL_FLOW_MOVE);
-  const size_t best = best_task(s, starts, starts);
+  const size_t best = mrl_flow_tasks_best(s->tasks, starts, starts);
   if (best == starts || s->tasks[best].value > s->base_value - WORTH) {
     return 0;
   }
@@ -420,17 +305,18 @@ static mrl_status test_gate(search *s, mrl_flow_result *result, const mrl_ctx *c
 static mrl_status polish_best(search *s, mrl_flow_result *result, size_t n_tasks, size_t cycle,
                               const mrl_ctx *ctx)
 {
-  const size_t first = best_task(s, n_tasks, n_tasks), second = best_task(s, n_tasks, first);
+  const size_t first = mrl_flow_tasks_best(s->tasks, n_tasks, n_tasks),
+               second = mrl_flow_tasks_best(s->tasks, n_tasks, first);
   const size_t count = second < n_tasks ? 2 : 1;
   if (count == 2) {
     memcpy(s->tasks[1].climb.at, s->tasks[second].climb.x, s->n_params * sizeof *s->base);
   }
-  set_task(s->tasks, s->base, polish, 2, &s->all, &s->all);
+  mrl_flow_task_set(s->tasks, s->base, polish, 2, &s->all, &s->all);
   if (count == 2) {
-    set_task(s->tasks + 1, s->tasks[1].climb.at, polish, 2, &s->all, &s->all);
+    mrl_flow_task_set(s->tasks + 1, s->tasks[1].climb.at, polish, 2, &s->all, &s->all);
   }
-  run_tasks(s, count, ctx);
-  const size_t best = best_task(s, count, count);
+  mrl_flow_tasks_run(s->tasks, s->work, count, ctx);
+  const size_t best = mrl_flow_tasks_best(s->tasks, count, count);
   write_tries(result, s, count, cycle, MRL_FLOW_POLISH);
   if (best < count && s->tasks[best].value < result->value) {
     result->value = s->tasks[best].value;

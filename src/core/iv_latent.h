@@ -90,6 +90,10 @@ void mrl_latent_run_start(mrl_latent_run *run, size_t restart);
 mrl_status mrl_latent_gradient(double *loss, mrl_latent_parts *parts, double *mse,
                                mrl_latent_run *run);
 
+/* So many steps, and the verdict after the last one; a run that fails keeps an infinite verdict. */
+void mrl_latent_advance(mrl_latent_run *run, size_t steps);
+int mrl_latent_is_done(const mrl_latent_run *run);
+
 /*
  * params (n_params, restarts), history (epochs, restarts), verdict (restarts) and held_out
  * (mrl_latent_rows()'s n_valid, n_env: rows) out. start
