@@ -179,13 +179,29 @@ network_edge <- function(effects, edge, sites, distances, pairs, given, n_thread
   }
   settings <- do.call(deep_settings, c(list(frame, pairs = pairs, n_threads = n_threads), given))
   if (!is.null(sites) && settings$rule == "z") {
-    x <- frame$effect[frame$at$x + 1L]
-    frame <- keep_variants(frame, abs(x - limits$centre) >= settings$threshold * limits$spread)
-    settings$rule <- "none"
+    of <- frame$seq_of
+    z <- abs(frame$effect[frame$at$x + 1L] - limits$centre) / limits$spread
+    frame <- keep_variants(frame, z >= settings$threshold &
+      stats::ave(z, of, FUN = max) >= settings$strongest)
+    settings$pairs <- strong_pairs(pairs, edge, limits, settings$threshold)
+    settings[c("rule", "strongest")] <- list("none", 0)
   }
   distance <- edge_distances(frame$sequence, edge, sites, distances)
   fit <- if (length(frame$at$x) > 1L) deep_run(frame, settings)
   list(edge = edge, frame = frame, settings = settings, distance = distance, fit = fit)
+}
+
+# Pairs to calibrate on have a predicted effect on the exposure as instruments have it.
+strong_pairs <- function(pairs, edge, limits, threshold) {
+  if (!is.data.frame(pairs) || is.null(pairs[["effect"]])) {
+    return(pairs) # what is wrong with them is told where they are used
+  }
+  key <- paste(pairs$sequence, pairs$mutant, sep = "\r")
+  weak <- pairs$output == edge$exposure &
+    abs(pairs$effect - limits$centre) < threshold * limits$spread
+  kept <- if (is.null(pairs[["keep"]])) rep(TRUE, nrow(pairs)) else pairs$keep
+  pairs$keep <- kept & !key %in% key[weak]
+  pairs
 }
 
 # The frame with some of its variants; sequences that lose all of them stay.

@@ -157,6 +157,17 @@ test_that("distances can be given, pairs by exposure, and measured effects do", 
   whole <- deep_mr_network(data$effects, edges = edge, pairs = pairs)
   expect_equal(given$edges$method, "pair-IV")
   expect_equal(given$edges, whole$edges)
+  # With sites, pairs with weak predicted effects do not count, as without.
+  sited <- deep_mr_network(data$effects, edges = edge, pairs = pairs, sites = data$sites)
+  x <- data$effects$effect[data$effects$output == "Sox2"]
+  mine <- pairs[pairs$output == "Sox2", ]
+  strong <- mine$keep & abs(mine$effect - mean(x)) >= stats::sd(x)
+  expect_equal(sited$edges$estimate, {
+    y <- pairs[pairs$output == "Oct4", ]
+    sum(mine$effect[strong] * y$observed[strong]) / sum(mine$effect[strong] * mine$observed[strong])
+  })
+  expect_error(deep_mr_network(data$effects, edges = edge, sites = data$sites, strongest = 1e3),
+    "has a sequence with instruments", class = "mrlearn_error_data")
 })
 
 test_that("results print, tidy and draw", {
