@@ -93,11 +93,8 @@ global_rows <- function(local, fit, wide, settings) {
         stats::sd(ratio) / sqrt(length(ratio)), length(ratio) - 1, length(ratio), level))
     }
   )
-  out <- do.call(rbind, rows)
-  if (is.null(out)) {
-    return(cbind(local = character(), global_row(character(), 0, 0, NA, 0, level)[0, ],
-      main = logical()))
-  }
+  none <- cbind(local = "", global_row("", NA_real_, NA_real_, NA_real_, 0, level))[0, ]
+  out <- do.call(rbind, c(list(none), rows))
   first <- c("method", "local")
   out <- out[c(first, setdiff(names(out), first))]
   out$main <- seq_len(nrow(out)) == 1L & out$method != "mean ratio"

@@ -178,6 +178,20 @@ test_that("sequences with too few instruments have a row that says so", {
   expect_identical(fit$global$k[fit$global$method == "members"], 5L)
 })
 
+test_that("nothing to estimate is said, not an error", {
+  set.seed(8)
+  effects <- toy_effects(n_variant = 4)
+  fit <- deep_mr_effects(effects, "x", "y", least = 5)
+  expect_true(all(is.na(fit$local$estimate)))
+  expect_identical(nrow(fit$global), 0L)
+  expect_identical(fit$too_few, 1)
+  expect_true(is.na(glance(fit)$estimate))
+  expect_output(print(fit), "No mean effect")
+  strong <- deep_mr_effects(effects, "x", "y", least = 1, strongest = 100)
+  expect_true("the strongest instrument is below 100" %in% strong$local$reason)
+  expect_false(anyNA(strong$local$reason))
+})
+
 test_that("measured effects with standard errors take IVW", {
   set.seed(9)
   effects <- toy_effects()
