@@ -46,7 +46,7 @@ iv_methods <- function() {
       "control, n_splits, test, nonlinearity, vcov",
       "control, n_features, ridge, cross_fit, n_boot",
       "family, strata, n_strata, pre_size, score_weights, se, n_repeats, smooth",
-      "environment, latent_dim, method, partial_out, cross_fit, n_boot, control, vcov")
+      "environment, latent_dim, partial_out, cross_fit, n_boot, control, vcov")
   )
 }
 

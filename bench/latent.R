@@ -23,7 +23,7 @@ latent_cells <- function(group, ..., n = 10000, seed = 101:110) {
     KEEP.OUT.ATTRS = FALSE)
   default <- data.frame(n_env = 2, mixing = "poly", degree = 1, dim_z = NA_real_, law = "normal",
     shift = 2, condition = NA_real_, mixing_seed = 100, method = "ssa", folds = 1, dim_w = 2,
-    option = "")
+    option = "none")
   for (name in setdiff(names(default), names(cells))) {
     cells[[name]] <- default[[name]]
   }
@@ -50,7 +50,7 @@ list_latent <- function(trial) {
     cells("coverage", n_env = 2:3, degree = 2, method = "closure", folds = 2,
       seed = few(101:160)),
     latent_cells("small", folds = 2, n = if (trial) 500 else c(1000, 3000),
-      option = c("", "bootstrap"), seed = few(101:160)),
+      option = c("none", "bootstrap"), seed = few(101:160)),
     cells("auto", n_env = 2:3, degree = 1:3, method = "auto", folds = 2, seed = few(101:103)),
     cells("auto", n_env = 2:3, mixing = "mlp", method = "auto", folds = 2, seed = few(101:103)),
     cells("refuse", shift = 0, method = "auto", folds = 2, seed = few(101:103)),

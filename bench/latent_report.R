@@ -43,7 +43,7 @@ competitor_line <- function(r) {
 
 recovery_line <- function(r) {
   data.frame(
-    method = paste(c(r$method[1], if (nzchar(r$option[1])) r$option[1],
+    method = paste(c(r$method[1], if (r$option[1] != "none") r$option[1],
       if (r$dim_w[1] != 2) paste("W", r$dim_w[1]), if (r$mixing_seed[1] != 100) "other mixings"),
     collapse = ", "),
     runs = whole(nrow(r)), bias = mean_se(r$bias), "worst" = worst(r$bias),
@@ -57,7 +57,7 @@ recovery_line <- function(r) {
 coverage_line <- function(r) {
   p <- mean(r$covered)
   data.frame(method = r$method[1], n = whole(r$n[1]),
-    interval = if (nzchar(r$option[1])) r$option[1] else "cross-fitted", runs = whole(nrow(r)),
+    interval = if (r$option[1] != "none") r$option[1] else "cross-fitted", runs = whole(nrow(r)),
     coverage = paste0(formatC(p, digits = 3, format = "f"), " (",
       formatC(sqrt(p * (1 - p) / nrow(r)), digits = 3, format = "f"), ")"),
     bias = mean_se(r$bias), SD = short(stats::sd(r$bias)), "mean SE" = short(mean(r$se)),

@@ -89,6 +89,16 @@ size_t mrl_entropy_scratch(size_t n, size_t d, size_t k)
   return arena.failed ? SIZE_MAX : arena.used;
 }
 
+static mrl_status lay_out(tree *t, size_t n, size_t d, size_t k, void *scratch)
+{
+  if (d < 1 || d > MRL_ENTROPY_DIM || k < 1 || k >= n) {
+    return MRL_BAD_ARGUMENT;
+  }
+  mrl_arena arena = mrl_arena_over(scratch, mrl_entropy_scratch(n, d, k));
+  carve(t, n, d, k, &arena);
+  return arena.failed ? MRL_NO_MEMORY : MRL_OK;
+}
+
 static size_t widest_column(const tree *t, size_t first, size_t end)
 {
   size_t widest = 0;
@@ -220,12 +230,8 @@ static void search(tree *t, size_t node, size_t first, size_t end, size_t self)
 mrl_status mrl_nearest(double *distance, size_t *which, const double *x, size_t n, size_t d,
                        size_t k, void *scratch, const mrl_ctx *ctx)
 {
-  if (d < 1 || d > MRL_ENTROPY_DIM || k < 1 || k >= n) {
-    return MRL_BAD_ARGUMENT;
-  }
   tree t;
-  mrl_arena arena = mrl_arena_over(scratch, mrl_entropy_scratch(n, d, k));
-  carve(&t, n, d, k, &arena);
+  MRL_TRY(lay_out(&t, n, d, k, scratch));
   for (size_t i = 0; i < n; i++) {
     t.order[i] = i;
     for (size_t j = 0; j < d; j++) {
@@ -279,12 +285,8 @@ static void add_gradient(double *gradient, const double *x, const double *before
 mrl_status mrl_entropy_nearest(double *value, double *gradient, const double *x, size_t n, size_t d,
                                size_t k, void *scratch, const mrl_ctx *ctx)
 {
-  if (d < 1 || d > MRL_ENTROPY_DIM || k < 1 || k >= n) {
-    return MRL_BAD_ARGUMENT;
-  }
   tree t;
-  mrl_arena arena = mrl_arena_over(scratch, mrl_entropy_scratch(n, d, k));
-  carve(&t, n, d, k, &arena);
+  MRL_TRY(lay_out(&t, n, d, k, scratch));
   MRL_TRY(mrl_nearest(t.distance, t.which, x, n, d, k, scratch, ctx));
   const double half = .5 * (double)d, by = (double)d / (double)n;
   double sum = 0;
@@ -305,8 +307,7 @@ mrl_status mrl_entropy_squashed(double *value, double *gradient, const double *x
                                 size_t d, size_t k, void *scratch, const mrl_ctx *ctx)
 {
   tree t;
-  mrl_arena arena = mrl_arena_over(scratch, mrl_entropy_scratch(n, d, k));
-  carve(&t, n, d, k, &arena);
+  MRL_TRY(lay_out(&t, n, d, k, scratch));
   for (size_t i = 0; i < n * d; i++) {
     t.unit[i] = .5 * erfc(-x[i] / sqrt(2.));
   }
