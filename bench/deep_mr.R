@@ -7,7 +7,9 @@
 # Rounds alternate between ratios drawn from N(1, .5) and N(10, .5), as the published mixture; rules
 # (network, epochs, pairs) were fixed on rounds 1 to 5, and the report is of the others.
 #
-# Options and csv as in bench/study_tools.R; groups: "none", "sequence", "random", "both".
+# Options and csv as in bench/study_tools.R; groups: "none", "sequence", "random", "both". On
+# two idle cores: some 20 minutes for the network "motif", 20 for "count" and an hour for
+# "published", whose cells come last.
 source(file.path("bench", "contextual_tools.R"))
 source(file.path("bench", "deep_mr_tools.R"))
 source(file.path("bench", "deep_mr_report.R"))
@@ -143,5 +145,5 @@ global_of <- function(fits, methods, sequences, slopes) {
 
 if (is_script()) {
   finish_study(list(name = "deep_mr", cells = list_deep_mr, run = run_deep_mr,
-    report = report_deep_mr))
+    report = report_deep_mr, processes = 2L))
 }
