@@ -258,7 +258,7 @@ encode_latent <- function(network, z) {
 }
 
 #' @export
-latent_apply.latent_autoencoder <- function(representation, z) {
+latent_apply.latent_autoencoder <- function(representation, z) { # nolint: object_length_linter.
   latent <- sweep(encode_latent(representation$network, z), 2L, representation$center)
   v <- seq_len(representation$latent_dim[["V"]])
   list(v = latent[, v, drop = FALSE], w = latent[, -v, drop = FALSE])

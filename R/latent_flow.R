@@ -11,10 +11,10 @@
 #'
 #' Of the instruments, whitened, each layer makes \eqn{x = B h + c} and then
 #' \eqn{x_j - m_j \tau \log(1 + \exp(-x_j / \tau))}, a leaky rectifier of slope \eqn{1 + m_j}
-#' smoothed over \eqn{\tau}, which falls from 1 to .03 during the search. The likelihood has local optima:
-#' random starts climb it (L-BFGS) on at most 4,000 rows of each environment and are ranked by the
-#' likelihood of as many others; the best two go on on all rows; the best flow is tested by the
-#' gate. If it fails, single units of the best start are changed at random, and then new starts are
+#' smoothed over \eqn{\tau}, which falls from 1 to .03 during the search. The likelihood has local
+#' optima: random starts climb it (L-BFGS) on at most 4,000 rows of each environment and are ranked
+#' by the likelihood of as many others; the best two go on on all rows; the best flow is tested by
+#' the gate. If it fails, single units of the best start are changed at random, and then new starts are
 #' drawn.
 #'
 #' @param layers Layers of the flow. One suits a mixing of two linear layers with one leaky
