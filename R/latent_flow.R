@@ -14,8 +14,8 @@
 #' smoothed over \eqn{\tau}, which falls from 1 to .03 during the search. The likelihood has local
 #' optima: random starts climb it (L-BFGS) on at most 4,000 rows of each environment and are ranked
 #' by the likelihood of as many others; the best two go on on all rows; the best flow is tested by
-#' the gate. If it fails, single units of the best start are changed at random, and then new starts are
-#' drawn.
+#' the gate. If it fails, single units of the best start are changed at random, and then new starts
+#' are drawn.
 #'
 #' @param layers Layers of the flow. One suits a mixing of two linear layers with one leaky
 #'   rectifier between; smooth curves and deeper mixings need two.
