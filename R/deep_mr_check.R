@@ -152,7 +152,8 @@ check_ensemble <- function(result, model) {
   } else {
     "differ by their seeds alone: too alike"
   }
-  check_row("members", n, ">= 5, bootstrap", n >= 5L && !isFALSE(bootstrap), note)
+  few <- if (n > 1L && n < 5L) "few; "
+  check_row("members", n, ">= 5, bootstrap", n >= 5L && !isFALSE(bootstrap), paste0(few, note))
 }
 
 check_instruments <- function(result) {

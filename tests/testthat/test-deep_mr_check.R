@@ -88,6 +88,7 @@ test_that("models and measured pairs are looked at where they are given", {
   mean <- as.matrix(predict(model, sequences)[-1])
   expect_equal(value_of(checks, "accuracy", "outcome"),
     stats::cor(mean[, "outcome"], sim$outcome, method = "spearman"))
+  expect_match(checks$note[checks$check == "members"], "^few; ")
   # Counts of 100 vary by 10, members by 2: most are outside.
   expect_equal(verdict_of(checks, "calibration", "outcome"), "doubtful")
   set.seed(4)
