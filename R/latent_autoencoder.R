@@ -200,6 +200,11 @@ autoencoder_gate <- function(latent, environment, latent_dim, r2, least_r2, n_th
     "largest eigenvalue is ", signif(worst, 2), ", above ", signif(gate$threshold, 2)))
   gate <- gate_also(gate, r2 >= least_r2, paste0("the decoder explains ", signif(100 * r2, 3),
     " % of the instruments' variance, less than ", 100 * least_r2, " %"))
+  if (gate$passed) {
+    gate$reason <- paste0("the largest eigenvalue of the learned W is ", signif(worst, 2),
+      ", at most ", signif(gate$threshold, 2), ", and the decoder explains ",
+      signif(100 * r2, 4), " % of the instruments' variance")
+  }
   list(gate = gate, eigenvalues = found$values)
 }
 

@@ -21,6 +21,7 @@ test_that("the latents of a polynomial mixing are found from random starts", {
   expect_lt(share_explained(latent$w, truth(sim)$V), 0.01)
   expect_gt(fit$r2, 0.99)
   expect_true(fit$gate$passed)
+  expect_match(fit$gate$reason, paste("learned W is", signif(fit$gate$statistic, 2)), fixed = TRUE)
   expect_named(fit$restarts, c("mmd", "hsic", "r2"))
   expect_identical(nrow(fit$history), 240L)
   expect_lt(fit$history$loss[120], fit$history$loss[1])
