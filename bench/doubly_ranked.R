@@ -19,7 +19,7 @@ study_cells <- function(trial) {
     strata = c("doubly_ranked", "residual"), stringsAsFactors = FALSE
   )
   cells <- cells[cells$strata == "doubly_ranked" | cells$block <= 4L, ]
-  cells[order(cells$block), c("strata", "scenario", "outcome", "block")]
+  cells[order(cells$strata, cells$block), c("strata", "scenario", "outcome", "block")]
 }
 
 # Targets over the population: 10 strata of 1e6 people.
