@@ -90,6 +90,19 @@ question_line <- function(rows, question, name) {
     check.names = FALSE)
 }
 
+question_words <- function(rows) {
+  differing <- rows$group == "differing"
+  paste0("z-scored slopes are the raw ones times SD(exposure effects) / SD(outcome effects), up ",
+    "to ", short(max(rows$z.same)), ": the factor, ", short(min(1 / rows$z.factor)), " to ",
+    short(max(1 / rows$z.factor)), " here, differs between data sets, so that they are no ",
+    "effects of one unit on another. Estimated tau (REML of intervals by pairs; over all ",
+    "sequences asked, those without the outcome's motif, whose effect is 0, among them): ",
+    short(mean(rows$tau[!differing])), " with one effect, ", short(mean(rows$tau[differing])),
+    " with differing ones; the true SD of these, with both motifs, is ",
+    short(mean(rows$held.sd[differing])), ". What differs here the sequence does not tell: no ",
+    "network can learn it, members agree on the mean, and measured pairs alone show the spread.")
+}
+
 report_questions <- function(rows) {
   rows <- rows[!nzchar(rows$problem), ]
   names <- c("sequences held out" = "held", "sequences trained on" = "trained",
@@ -103,16 +116,7 @@ report_questions <- function(rows) {
     paste("Written by bench/deep_mr_questions.R. Local effects against b1, means over rounds.",
       "Intervals: moderated members, unless by pairs; Egger and mode have their own."), "",
     md_table(lines), "",
-    paste0("z-scored slopes are the raw ones times SD(exposure effects) / SD(outcome effects), up ",
-      "to ", short(max(rows$z.same)), ": the factor, ", short(min(1 / rows$z.factor)), " to ",
-      short(max(1 / rows$z.factor)), " here, differs between data sets, so that they are no ",
-      "effects of one unit on another. Estimated tau (REML of intervals by pairs; over all sequences ",
-      "asked, those without the outcome's motif, whose effect is 0, among them): ",
-      short(mean(rows$tau[rows$group == "same"])), " with one effect, ",
-      short(mean(rows$tau[rows$group == "differing"])), " with differing ones; the true SD of these, with both motifs, is ",
-      short(mean(rows$held.sd[rows$group == "differing"])), ". What differs here the sequence does ",
-      "not tell: no network can learn it, members agree on the mean, and measured pairs alone show ",
-      "the spread."), "", notes_of(rows))
+    question_words(rows), "", notes_of(rows))
 }
 
 if (is_script()) {
