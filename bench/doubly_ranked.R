@@ -98,7 +98,7 @@ run_blocks <- function(how) {
 cell_table <- function(rows, strata) {
   rows <- rows[rows$strata == strata, ]
   parts <- split(rows, paste0(rows$scenario, rows$outcome))
-  percent <- function(x) formatC(100 * x, digits = 1, format = "f")
+  percent <- function(x) if (is.nan(x)) "" else formatC(100 * x, digits = 1, format = "f")
   do.call(rbind, lapply(parts, function(r) {
     mean_of <- function(column) {
       stats::weighted.mean(r[[column]], r$data_sets * !is.na(r[[column]]), na.rm = TRUE)
@@ -219,7 +219,7 @@ report <- function(rows, speed) {
       "; with `vcov = \"HC1\"` ", told("population, HC1, %"), " (",
       paste(unique(robust), collapse = " to "), " data sets). A coverage of ",
       paste(unique(many), collapse = " to "), " data sets times 10 strata has a Monte Carlo error ",
-      "of about ", short(100 * sqrt(0.95 * 0.05 / (10 * many[1]))), " %. Own targets move with ",
+      "of about ", format(100 * sqrt(0.95 * 0.05 / (10 * many[1])), digits = 1), " %. Own targets move with ",
       "the sample, so that their intervals are too wide where the curve bends much (curve 4)."), "",
     "## Residual strata", "", md_table(cell_table(rows, "residual")), "",
     speed, "",
