@@ -70,7 +70,7 @@ latent_methods <- c("ssa", "closure", "flow", "autoencoder")
 #' @param n_boot Replicates of the bootstrap of the whole; 0: none, else at least 10.
 #' @param compare Fit the other estimators beside it?
 #' @param control Settings of the method, a list: for `"ssa"` `least_share` (0.99), the least share
-#'   of the instruments' variance that its components must hold; for `"closure"` `starts` (100),
+#'   of the instruments' variance that its components must hold; for `"closure"` `starts` (300),
 #'   `rows` (2000) that directions are looked for on, `tolerance` (1e-8) of what a direction's
 #'   square leaves unexplained, `iterations` (500) of a start; for the networks what
 #'   [latent_flow_control()] and [latent_autoencoder_control()] give. For `"auto"` a list of such

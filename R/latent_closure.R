@@ -5,7 +5,7 @@
 latent_closure <- function(z, environment, latent_dim, control = list(), seed = 0,
                            n_threads = 1L) {
   started <- proc.time()[["elapsed"]]
-  control <- check_closure_control(latent_control(control, list(starts = 100, rows = 2000,
+  control <- check_closure_control(latent_control(control, list(starts = 300, rows = 2000,
     tolerance = 1e-8, iterations = 500), "closure"))
   d <- sum(latent_dim)
   rows <- closure_rows(nrow(z), ncol(z), control$rows, seed)

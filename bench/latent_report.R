@@ -55,6 +55,7 @@ recovery_line <- function(r) {
 }
 
 coverage_line <- function(r) {
+  r <- r[!is.na(r$bias), ]
   p <- mean(r$covered)
   data.frame(method = r$method[1], n = whole(r$n[1]),
     interval = if (r$option[1] != "none") r$option[1] else "cross-fitted", runs = whole(nrow(r)),
