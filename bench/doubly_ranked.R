@@ -216,7 +216,7 @@ report <- function(rows, speed) {
       "First order: standard errors as theirs."), "",
     "## Doubly-ranked strata", "", md_table(ranked), "",
     paste0("Own target: ", told("own, %"), ". Population target: ", told("population, %"),
-      "; with `vcov = \"HC1\"` ", told("population, HC1, %"), " (",
+      "; with `vcov = \"HC1\"`, the default, ", told("population, HC1, %"), " (",
       paste(unique(robust), collapse = " to "), " data sets). A coverage of ",
       paste(unique(many), collapse = " to "), " data sets times 10 strata has a Monte Carlo error ",
       "of about ", format(100 * sqrt(0.95 * 0.05 / (10 * many[1])), digits = 1), " %. Own targets move with ",

@@ -93,9 +93,6 @@ mrl_status mrl_dfiv_carve(mrl_dfiv *dfiv, mrl_arena *arena, const mrl_dfiv_nets 
   dfiv->order = MRL_TAKE(arena, size_t, n1 > n2 ? n1 : n2);
   dfiv->first_gram = MRL_TAKE(arena, double, settings->cross_fit *width *width);
   dfiv->other = MRL_TAKE(arena, double, nets->terms);
-  dfiv->wide = MRL_TAKE(arena, double, 4 * terms * terms);
-  dfiv->whiten.coef = MRL_TAKE(arena, double, terms *terms);
-  dfiv->whiten.root = MRL_TAKE(arena, double, terms *terms);
   dfiv->base = MRL_TAKE(arena, double, nets->n_d);
   dfiv->moments = MRL_TAKE(arena, double, (terms + nets->n_d) * (terms + nets->n_d));
   dfiv->x_hat = MRL_TAKE(arena, double, n1);

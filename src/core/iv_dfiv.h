@@ -57,10 +57,8 @@ typedef struct {
   size_t largest;        /* rows of a batch, at most */
   double *first_gram;    /* (folds, n_p + n_e squared) of training rows */
   double *moments;       /* (width + 1 squared) of F, D, y */
-  double *gram[2];       /* (terms + 1 squared) normal equations of training rows; moments of F
-                            and y - D base of those held out */
-  double *wide;          /* (2 terms + 1 squared) S, B, Fhat'y */
-  mrl_dfiv_ridge whiten; /* (terms, terms + 1) inverse(S) of B, Fhat'y */
+  double *gram[2];       /* (terms + 1 squared) of F(Ehat, C) and y - D base: training rows, those
+                            held out */
   double *base;          /* (n_d) coefficients of D */
   double *other;         /* (terms) scratch */
   double lambda[2];      /* as chosen */

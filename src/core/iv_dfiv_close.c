@@ -167,45 +167,6 @@ static void take_out(double *gram, const mrl_dfiv *dfiv, const double *base)
   }
 }
 
-/* S = Fhat'Fhat, B = Fhat'F and Fhat'y into dfiv->wide: F(E, C) is F(Ehat, C) and, where there is
- * an exposure feature, D. */
-static void instrument(mrl_dfiv *dfiv)
-{
-  const size_t p = dfiv->nets->terms, n_c = dfiv->nets->n_c, from = dfiv->model.width + 1;
-  const size_t to = 2 * p + 1;
-  const double *m = dfiv->moments;
-  double *wide = dfiv->wide;
-  for (size_t j = 0; j < p; j++) {
-    for (size_t i = 0; i < p; i++) {
-      wide[i + j * to] = m[i + j * from];
-      wide[i + (p + j) * to] = m[i + j * from] + (j < n_c ? 0 : m[i + (p + j - n_c) * from]);
-    }
-    wide[j + 2 * p * to] = m[j + (from - 1) * from];
-  }
-}
-
-/* Normal equations of F(E, C) u with the instruments F(Ehat, C), in the place of crossproducts:
- * B'inverse(S) B and B'inverse(S) Fhat'y; S with the penalty of training. */
-static mrl_status normal_equations(double *gram, mrl_dfiv *dfiv, double total)
-{
-  const size_t p = dfiv->nets->terms, from = 2 * p + 1, to = p + 1;
-  instrument(dfiv);
-  MRL_TRY(mrl_dfiv_solve(&dfiv->whiten, dfiv->wide, p, p + 1, total, dfiv->model.lambda[1],
-                         dfiv->model.free_u));
-  for (size_t j = 0; j <= p; j++) {
-    const double *solved = dfiv->whiten.coef + j * p;
-    for (size_t i = 0; i < p; i++) {
-      const double *b = dfiv->wide + (p + i) * from;
-      double sum = 0;
-      for (size_t l = 0; l < p; l++) {
-        sum += b[l] * solved[l];
-      }
-      gram[i + j * to] = sum;
-    }
-  }
-  return MRL_OK;
-}
-
 /* Of n rows of the list: the coefficients of D by the penalty of training; what u follows from into
  * dfiv->gram[0]. */
 static mrl_status outcome_gram(mrl_dfiv *dfiv, size_t n, const mrl_ctx *ctx)
@@ -221,7 +182,8 @@ static mrl_status outcome_gram(mrl_dfiv *dfiv, size_t n, const mrl_ctx *ctx)
   MRL_TRY(
       mrl_dfiv_solve(&model->u, dfiv->moments, width, 1, total, model->lambda[1], model->free_u));
   memcpy(dfiv->base, model->u.coef + p, (width - p) * sizeof *dfiv->base);
-  return normal_equations(dfiv->gram[0], dfiv, total);
+  take_out(dfiv->gram[0], dfiv, dfiv->base);
+  return MRL_OK;
 }
 
 /* For training and held-out rows, V by lambda. */

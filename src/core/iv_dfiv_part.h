@@ -12,9 +12,7 @@
  *   u = argmin_u mean_B (y - F(Ehat, C) u)^2 + lambda_2 |u_free|^2.
  * Of one sample E is known in rows B too. What the first stage leaves of it, D = (E - Ehat) (x) C,
  * has mean zero given the instruments, so that y - D b serves as well as y whatever b is, with less
- * noise: b comes from the ridge of y on F(Ehat, C) and D together. At the end, and where fits are
- * judged, F(Ehat, C) are instruments of F(E, C), as a first stage that is not quite right bends the
- * regression on Ehat, but not this.
+ * noise: b comes from the ridge of y on F(Ehat, C) and D together.
  * Losses are exactly what the ridges minimise, so that their gradients at the solution are those at
  * V, u held fixed; but the second depends on psi through V_k = G^-1 P'E as well: with dV =
  * P_B'dEhat the gradient of E_A is P_A G^-1 dV. Terms that a linear model has are under no ridge.

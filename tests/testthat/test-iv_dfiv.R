@@ -13,9 +13,9 @@ test_that("a linear network without folds is two-stage least squares", {
   }
 })
 
-test_that("with folds a linear network instruments by predictions of the other folds", {
-  # The closed form: u solves Fhat'(y - F u) = 0, Fhat with exposures predicted across folds. The
-  # mutant, least squares on Fhat, has the first stage's errors for noise.
+test_that("with folds a linear network regresses on predictions and what they leave", {
+  # The closed form: least squares on exposures predicted across folds beside their residuals. The
+  # mutant, without the residuals, has the first stage's errors for noise.
   sim <- dfiv_sim(400)
   fit <- iv_dfiv(dfiv_formula, sim, cross_fit = 2, ridge = c(0, 0), seed = 1,
     control = nn_control(hidden = integer(0)))
@@ -25,12 +25,11 @@ test_that("with folds a linear network instruments by predictions of the other f
     hat[fit$fold == k] <- predict(first, sim[fit$fold == k, ])
   }
   expect_equal(fit$x_hat, hat, tolerance = 1e-5)
-  f_hat <- cbind(1, hat, sim$time, sim$s)
-  u <- solve(crossprod(f_hat, cbind(1, sim$price, sim$time, sim$s)), crossprod(f_hat, sim$Y))
+  mutant <- lm.fit(cbind(1, hat, sim$time, sim$s), sim$Y)$coefficients[[2]]
+  u <- lm.fit(cbind(1, hat, sim$time, sim$s, sim$price - hat), sim$Y)$coefficients[[2]]
   # Inputs are standardised in single precision.
-  expect_equal(unname(coef(fit)), u[2], tolerance = 1e-5)
-  mutant <- lm.fit(f_hat, sim$Y)$coefficients[2]
-  expect_gt(abs(mutant / u[2] - 1), 1e-3)
+  expect_equal(unname(coef(fit)), u, tolerance = 1e-5)
+  expect_gt(abs(mutant / u - 1), 1e-3)
 })
 
 test_that("predictions are those of the networks and terms in plain R", {

@@ -47,11 +47,12 @@ test_that("associations are those of lm() and glm() within strata", {
         oracle_in_stratum(d, which(fit$stratum == k), ...), tolerance = tolerance)
     }
   }
-  check(iv_doubly_ranked(Y ~ X | Z, d), 1e-11)
-  check(iv_doubly_ranked(Y ~ X + w + v | Z + w + v, d), 1e-11, covariates = c("w", "v"))
+  check(iv_doubly_ranked(Y ~ X | Z, d, vcov = "iid"), 1e-11)
+  check(iv_doubly_ranked(Y ~ X + w + v | Z + w + v, d, vcov = "iid"), 1e-11,
+    covariates = c("w", "v"))
   d$Y <- as.double(d$Y > 0.3)
-  check(iv_doubly_ranked(Y ~ X + w | Z + w, d, family = "binomial"), 5e-6, family = "binomial",
-    covariates = "w")
+  check(iv_doubly_ranked(Y ~ X + w | Z + w, d, family = "binomial", vcov = "iid"), 5e-6,
+    family = "binomial", covariates = "w")
 })
 
 test_that("the LACE and its error are those of 2SLS within strata", {
@@ -69,9 +70,9 @@ test_that("the LACE and its error are those of 2SLS within strata", {
     }
   }
   formula <- Y ~ X + w | Z + w
-  check(iv_doubly_ranked(formula, d), one)
-  check(iv_doubly_ranked(formula, d, vcov = "HC1"), function(rows) one(rows, vcov = "HC1"))
-  check(iv_doubly_ranked(formula, d, weights = weight), function(rows) {
+  check(iv_doubly_ranked(formula, d, vcov = "iid"), one)
+  check(iv_doubly_ranked(formula, d), function(rows) one(rows, vcov = "HC1"))
+  check(iv_doubly_ranked(formula, d, weights = weight, vcov = "iid"), function(rows) {
     fit <- iv_2sls(Y ~ X + w | Z + w, d[rows, ], weights = weight)
     c(coef(fit)[["X"]], sqrt(vcov(fit)["X", "X"]))
   })
@@ -198,7 +199,7 @@ test_that("Gelman-Rubin statistics are those of a slow table", {
 
 test_that("heterogeneity and trend tests follow their formulas", {
   sim <- sim_tian2023(n = 3000, scenario = "A", outcome = 2, seed = 8)
-  fit <- iv_doubly_ranked(Y ~ X | Z, sim, se = "first_order")
+  fit <- iv_doubly_ranked(Y ~ X | Z, sim, vcov = "iid", se = "first_order")
   s <- fit$lace
   d <- sum(s$bx * s$by / s$by.se^2) / sum(s$bx^2 / s$by.se^2)
   q <- sum((s$by - d * s$bx)^2 / (s$by.se^2 + d^2 * s$bx.se^2))
@@ -210,7 +211,7 @@ test_that("heterogeneity and trend tests follow their formulas", {
   reml <- glance(meta_regression(s$estimate, s$std.error, s$x.mean, method = "REML"))
   expect_equal(find_diagnostic(told, "Trend (REML)")$p.value, reml$qm.p)
   # With the covariance of both associations the same statistic is one of by - d bx of one sample.
-  delta <- iv_doubly_ranked(Y ~ X | Z, sim)
+  delta <- iv_doubly_ranked(Y ~ X | Z, sim, vcov = "iid")
   within <- vapply(1:10, function(k) {
     rows <- which(delta$stratum == k)
     r <- sim$Y[rows] - d * sim$X[rows]
@@ -295,7 +296,7 @@ test_that("several instruments make a score whose weights are said", {
 
 test_that("repeats are combined by Rubin's rules", {
   sim <- sim_burgess2014(n = 1200, seed = 13)
-  fit <- iv_doubly_ranked(Y ~ X | g, sim, n_strata = 4, n_repeats = 6, seed = 5)
+  fit <- iv_doubly_ranked(Y ~ X | g, sim, n_strata = 4, n_repeats = 6, vcov = "iid", seed = 5)
   # The repeats one by one, from the core.
   settings <- strata_settings(list(y = sim$Y, n_cluster = 0L),
     list(strata = "doubly_ranked", vcov = "iid", family = "gaussian"), 4, 4, "spread", "random", 6,
