@@ -176,10 +176,10 @@ report_tal1 <- function(row) {
     check.names = FALSE
   )
   c("## GATA and TAL1: three networks, log odds", "", md_table(table), "",
-    paste0("TAL1 on GATA is called, though neither acts on the other by construction; the networks ",
-      "were not looked at one by one. Mutations of the letters that TAL1's motif has in common ",
-      "with GATA's (AGAT) move GATA by ", short(row$alike), " for each unit of TAL1, those of its other ",
-      "letters by ", short(row$unlike), ": their likeness can be a part of it only."),
+    paste0("TAL1 on GATA is called, though neither acts on the other by construction; the ",
+      "networks were not looked at one by one. Mutations of the letters that TAL1's motif has in ",
+      "common with GATA's (AGAT) move GATA by ", short(row$alike), " for each unit of TAL1, those ",
+      "of its other letters by ", short(row$unlike), ": their likeness can be a part of it only."),
     "")
 }
 
