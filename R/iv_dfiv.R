@@ -31,17 +31,16 @@
 #' Networks are trained together: each batch takes a step of the instrument networks down the first
 #' ridge's loss, with \eqn{\psi} frozen, then one of \eqn{\psi} and \eqn{\xi} down the second's,
 #' with \eqn{\phi} and what was taken out frozen. A loss is what its ridge minimises, penalty and
-#' all, on the same scale;
-#' the second's gradient passes through the first ridge's solution. Frozen networks use the running
-#' statistics of batch norm. After each epoch the squared error in the rows held out of what is left
-#' of the outcome is computed, all being solved on the training rows alone; the networks of the best
-#' epoch are kept. Then that error chooses both penalties (1e-4 to 0.1 and 1e-7 to 10, by decades,
-#' next to the mean squared error of standardised columns; 0.001 while training and without held-out
-#' rows), of the second the largest that is worse than the best by at most two standard errors of
-#' the difference; and the ridges are solved on all rows. Not penalised are \eqn{1, z, w} in the
-#' first stage and \eqn{1, x, x^2, w} in the second. With `hidden = integer(0)` there is no
-#' \eqn{x^2} either: with one fold this is two-stage least squares. Of more than 30 covariates the
-#' exposure's features meet \eqn{\xi} only.
+#' all, on the same scale; the second's gradient passes through the first ridge's solution. Frozen
+#' networks use the running statistics of batch norm. After each epoch the squared error of the
+#' outcome (nothing taken out) in the rows held out is computed, all being solved on the training
+#' rows alone; the networks of the best epoch are kept. Then that error chooses both penalties (1e-4
+#' to 0.1 and 1e-7 to 10, by decades, next to the mean squared error of standardised columns; 0.001
+#' while training and without held-out rows), of the second the largest that is worse than the best
+#' by at most two standard errors of the difference; and the ridges are solved on all rows. Not
+#' penalised are \eqn{1, z, w} in the first stage and \eqn{1, x, x^2, w} in the second. With
+#' `hidden = integer(0)` there is no \eqn{x^2} either: with one fold this is two-stage least
+#' squares. Of more than 30 covariates the exposure's features meet \eqn{\xi} only.
 #'
 #' @inheritSection iv_quantile Two samples
 #' @inheritSection iv_quantile Instrument strength
@@ -66,8 +65,7 @@
 #' @param cross_fit Folds, see above; 1: both stages learn from the same rows. Not used with
 #'   `stage2_data`.
 #' @return As [iv_quantile()], of class `c("iv_dfiv", "iv_neural", "iv_fit")`; `head` has the
-#'   penalties and the held-out error (part of the outcome's variance; of one sample without what
-#'   the first stage's residuals tell), besides `n_features`.
+#'   penalties and the held-out error (part of the outcome's variance), besides `n_features`.
 #' @references Xu, L., Chen, Y., Srinivasan, S., de Freitas, N., Doucet, A. & Gretton, A. (2021).
 #'   Learning deep features in instrumental variable regression. ICLR.
 #' @seealso [iv_quantile()], [iv_deep()]; [neural_effects] for the intervals.

@@ -5,7 +5,7 @@
  * iv_dfiv_part.h.
  *
  * Each batch first takes a step of every fold's instrument net, then one of the exposure and the
- * covariate net. After each epoch the squared error of y - D b in held-out rows is computed, with
+ * covariate net. After each epoch the squared error of y in held-out rows is computed, with
  * all solved on the training rows alone; the nets of the best epoch are kept. At the end
  * the two penalties are chosen by that error, and the ridges solved on all rows. Nets that others
  * train behind, and all that are judged, are in evaluation mode.
@@ -57,8 +57,8 @@ typedef struct {
   size_t largest;        /* rows of a batch, at most */
   double *first_gram;    /* (folds, n_p + n_e squared) of training rows */
   double *moments;       /* (width + 1 squared) of F, D, y */
-  double *gram[2];       /* (terms + 1 squared) of F(Ehat, C) and y - D base: training rows, those
-                            held out */
+  double *gram[2];       /* (terms + 1 squared) of F(Ehat, C) and y - D base in training rows, and y
+                            in those held out */
   double *base;          /* (n_d) coefficients of D */
   double *other;         /* (terms) scratch */
   double lambda[2];      /* as chosen */

@@ -144,11 +144,12 @@ static mrl_status held_error(double *error, mrl_dfiv *dfiv, double lambda)
   return MRL_OK;
 }
 
-/* Moments of F(Ehat, C) and of y without D base, from those of F, D and y. */
+/* Moments of F(Ehat, C) and of y without D base, from those of F, D and y. base NULL: of y. */
 static void take_out(double *gram, const mrl_dfiv *dfiv, const double *base)
 {
-  const size_t p = dfiv->nets->terms, q = dfiv->model.width - p, from = p + q + 1, to = p + 1;
-  const double *m = dfiv->moments, *y = m + (p + q) * from;
+  const size_t p = dfiv->nets->terms, width = dfiv->model.width, q = base ? width - p : 0;
+  const size_t from = width + 1, to = p + 1;
+  const double *m = dfiv->moments, *y = m + width * from;
   for (size_t j = 0; j < p; j++) {
     memcpy(gram + j * to, m + j * from, p * sizeof *gram);
     gram[j + p * to] = y[j];
@@ -157,7 +158,7 @@ static void take_out(double *gram, const mrl_dfiv *dfiv, const double *base)
     }
     gram[p + j * to] = gram[j + p * to];
   }
-  gram[p + p * to] = y[p + q];
+  gram[p + p * to] = y[width];
   for (size_t k = 0; k < q; k++) {
     double dot = -2 * y[p + k];
     for (size_t l = 0; l < q; l++) {
@@ -186,14 +187,15 @@ static mrl_status outcome_gram(mrl_dfiv *dfiv, size_t n, const mrl_ctx *ctx)
   return MRL_OK;
 }
 
-/* For training and held-out rows, V by lambda. */
+/* For training and held-out rows, V by lambda. Held-out rows judge by y itself: of y - D b the
+ * error is the smaller the more D explains, confounding and all, and says little of F(Ehat, C). */
 static mrl_status outcome_grams(mrl_dfiv *dfiv, double lambda, const mrl_ctx *ctx)
 {
   const size_t n = dfiv->n_train[1];
   MRL_TRY(mrl_dfiv_first_solve(dfiv, dfiv->row[0], dfiv->n_train[0], lambda));
   MRL_TRY(outcome_gram(dfiv, n, ctx));
   MRL_TRY(mrl_dfiv_outcome_moments(dfiv, dfiv->row[1] + n, dfiv->n_held[1], ctx));
-  take_out(dfiv->gram[1], dfiv, dfiv->base);
+  take_out(dfiv->gram[1], dfiv, NULL);
   return MRL_OK;
 }
 
