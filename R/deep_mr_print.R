@@ -66,7 +66,6 @@ print_deep_global <- function(x, digits) {
 #' @param x,object What [deep_mr()] or [deep_mr_effects()] returned.
 #' @param what `"global"`, mean effects, or `"local"`, those of sequences.
 #' @param conf.int Add `conf.low` and `conf.high`?
-#' @param digits Significant digits.
 #' @param ... Nothing else may be given.
 #' @return `tidy()`: data.frame `term` (how a mean effect is estimated, or the sequence), `method`
 #'   (of local effects), `estimate`, `std.error`, `statistic`, `p.value`, `k`. `glance()`: one row

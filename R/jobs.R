@@ -77,10 +77,11 @@ fill_pool <- function(pool) {
 
 # A future, or the condition with which its start failed.
 launch_chunk <- function(pool, items) {
+  job <- pool$job
+  arguments <- pool$arguments
   tryCatch(
     future::future(run_chunk(items, job, arguments),
-      globals = list(run_chunk = run_chunk, items = items, job = pool$job,
-        arguments = pool$arguments),
+      globals = list(run_chunk = run_chunk, items = items, job = job, arguments = arguments),
       packages = "mrlearn", seed = NULL
     ),
     FutureError = function(e) e
