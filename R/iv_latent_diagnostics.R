@@ -143,12 +143,16 @@ plot_scree <- function(fit) {
     place = rep(seq_len(nrow(values)), length(folds)), eigenvalue = as.vector(values))
   threshold <- vapply(fit$representations, function(r) r$gate$threshold, 0)
   shown <- pmax(values, 1e-16)
-  graphics::matplot(shown, type = "b", pch = 19, lty = 1, col = folds, log = "y", xaxt = "n",
-    ylim = range(shown, threshold), xlab = "eigenvalue", ylab = "difference between environments",
-    main = fit$estimator)
+  graphics::matplot(shown, type = "b", pch = folds, lty = 1, lwd = 2, col = plot_colour["line"],
+    log = "y", xaxt = "n", las = 1, bty = "l", ylim = range(shown, threshold), xlab = "eigenvalue",
+    ylab = "difference between environments", main = fit$estimator)
   graphics::axis(1, at = seq_len(nrow(values)))
-  graphics::abline(h = threshold, lty = 2, col = folds)
-  graphics::abline(v = fit$latent_dim[["W"]] + 0.5, lty = 3)
+  graphics::abline(h = unique(threshold), lty = 2, col = plot_colour["zero"])
+  graphics::abline(v = fit$latent_dim[["W"]] + 0.5, lty = 3, col = plot_colour["zero"])
+  graphics::legend("bottomright", c(if (length(folds) > 1) paste("fold", folds), "gate"),
+    pch = c(if (length(folds) > 1) folds, NA), bty = "n",
+    lty = c(if (length(folds) > 1) rep(1, length(folds)), 2),
+    col = plot_colour[c(if (length(folds) > 1) rep("line", length(folds)), "zero")])
   invisible(data)
 }
 
@@ -156,16 +160,11 @@ plot_estimators <- function(fit) {
   if (is.null(fit$estimators)) {
     stop_argument("type", "\"estimators\" needs a fit with compare = TRUE", "compare = FALSE")
   }
-  data <- fit$estimators[rev(seq_len(nrow(fit$estimators))), ]
-  at <- seq_len(nrow(data))
-  old <- graphics::par(mar = c(4, 13, 3, 1))
-  on.exit(graphics::par(old))
-  finite <- unlist(data[c("estimate", "conf.low", "conf.high")])
-  graphics::plot(data$estimate, at, xlim = range(finite[is.finite(finite)]), yaxt = "n", pch = 19,
-    xlab = paste("effect of", fit$exposures[1], "on", fit$outcome), ylab = "", main = fit$estimator)
-  graphics::segments(data$conf.low, at, data$conf.high, at)
-  graphics::axis(2, at, data$estimator, las = 1)
-  invisible(data)
+  data <- fit$estimators
+  data$term <- data$estimator
+  draw_intervals(list(data = data, title = fit$estimator,
+    xlab = paste("effect of", fit$exposures[1], "on", fit$outcome)))
+  invisible(fit$estimators)
 }
 
 #' @export

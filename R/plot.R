@@ -98,11 +98,11 @@ draw_band <- function(drawn, ...) {
 draw_intervals <- function(drawn, ...) {
   d <- drawn$data
   at <- rev(seq_len(nrow(d)))
-  margin <- min(0.5 + 0.55 * max(nchar(d$term)), 12)
-  old <- graphics::par(mar = c(4.5, margin, 2.5, 1))
+  old <- graphics::par(mar = c(4.5, label_margin(d$term), 2.5, 1))
   on.exit(graphics::par(old))
+  shown <- c(d$estimate, d$conf.low, d$conf.high, 0)
   settings <- utils::modifyList(
-    list(x = range(d$estimate, d$conf.low, d$conf.high, 0, na.rm = TRUE),
+    list(x = range(shown[is.finite(shown)]),
       y = c(0.5, nrow(d) + 0.5), type = "n", xlab = drawn$xlab, ylab = "",
       yaxt = "n", main = drawn$title, bty = "n"),
     list(...)
@@ -114,11 +114,20 @@ draw_intervals <- function(drawn, ...) {
   draw_row_labels(at, d$term)
 }
 
-# Every row's label, small enough that rows do not touch (axis() would leave out those that do).
+# Lines of margin for labels of rows: at most six tenths of the figure.
+label_margin <- function(labels) {
+  min(0.5 + 0.55 * max(nchar(as.character(labels))),
+    0.6 * graphics::par("fin")[1] / graphics::par("csi"))
+}
+
+# Every row's label, small enough that rows do not touch (axis() would leave out those that do) and
+# that the longest stays in the margin.
 draw_row_labels <- function(at, labels) {
   per_row <- graphics::par("pin")[2] / (diff(graphics::par("usr")[3:4]) * graphics::par("cin")[2])
+  widest <- max(graphics::strwidth(labels, units = "inches"))
+  room <- (graphics::par("mai")[2] - 0.4 * graphics::par("csi")) / widest
   graphics::mtext(labels, side = 2, at = at, las = 1, line = 0.3,
-    cex = graphics::par("cex") * min(0.9, max(0.2, 0.9 * per_row)))
+    cex = graphics::par("cex") * min(0.9, room, max(0.2, 0.9 * per_row)))
 }
 
 ggplot_band <- function(drawn) {

@@ -129,7 +129,7 @@ coverage_table <- function(d) {
 
 draw_boxes <- function(drawn, ...) {
   d <- drawn$data
-  margin <- min(0.5 + 0.55 * max(nchar(levels(d$term))), 16)
+  margin <- label_margin(levels(d$term))
   old <- graphics::par(mar = c(4.5, margin, 1.5, 1))
   on.exit(graphics::par(old))
   settings <- utils::modifyList(
