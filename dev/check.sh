@@ -11,9 +11,6 @@ R CMD build src > build.log 2>&1 || {
 }
 # No network, no clock on the network; suggested packages that are not there are no fault.
 export _R_CHECK_CRAN_INCOMING_=false _R_CHECK_FORCE_SUGGESTS_=false _R_CHECK_SYSTEM_CLOCK_=0
-# Debian's R compiles with -g: installed sizes are told without debugging symbols (but with the
-# others, which the check looks through).
-export _R_SHLIB_STRIP_=true R_STRIP_SHARED_LIB='strip --strip-debug'
 R CMD check --as-cran --no-manual "$2" > check.log 2>&1 || true
 grep -E '(NOTE|WARNING|ERROR)$|^Status' check.log || tail -n 20 check.log
 if ! grep -qx 'Status: OK' check.log; then
