@@ -190,16 +190,24 @@ new_report <- function(rows) {
   structure(rows, class = c("report_table", "data.frame"))
 }
 
+# A report of which columns were taken away is no report any more.
+has_report_columns <- function(x) {
+  all(c("analysis", "section", "item", "method", "text") %in% names(x))
+}
+
+report_items <- function(x) {
+  ifelse(is.na(x$method), x$item, paste0(x$item, ", ", x$method))
+}
+
 #' @export
 print.report_table <- function(x, ...) {
-  if (!all(c("analysis", "section", "item", "method", "text") %in% names(x))) {
+  if (!has_report_columns(x)) {
     return(NextMethod())
   }
   for (analysis in unique(x$analysis)) {
     cat(analysis, "\n", sep = "")
     here <- x[x$analysis == analysis, ]
-    here$item <- ifelse(is.na(here$method), here$item, paste0(here$item, ", ", here$method))
-    here$item <- format(here$item)
+    here$item <- format(report_items(here))
     for (section in unique(here$section)) {
       cat("  ", section, "\n", sep = "")
       rows <- here[here$section == section, ]
