@@ -17,6 +17,9 @@ cli_deepmr_command <- function() {
       cli_option("effects", "text", "PATH",
         paste("instead of these: directory of mutagenize(dir =), or table with the columns",
           "sequence, position, alt, output, effect and, if known, std.error")),
+      cli_option("pairs", "text", "FILE",
+        paste("measured pairs that calibrate intervals: table with the columns sequence, mutant,",
+          "output, effect, observed, level and, if known, the others of ?deep_mr_pairs")),
       cli_option("exposure", "text", "NAME", "output that acts"),
       cli_option("outcome", "text", "NAME", "output that is acted on"),
       cli_option("type", "text", "WHAT", "effects on the link (default) or the response"),
@@ -35,7 +38,9 @@ cli_deepmr_command <- function() {
     examples = c(
       "mrlearn deepmr --model factor --sequences peaks.fa --exposure Oct4 --outcome Sox2",
       "mrlearn deepmr --effects effects.csv --exposure Oct4 --outcome Sox2 --print local \\",
-      "  --control method=mr_ivw instruments=f --output oct4_sox2"
+      "  --control method=mr_ivw instruments=f --output oct4_sox2",
+      "mrlearn deepmr --model factor --sequences peaks.fa --exposure Oct4 --outcome Sox2 \\",
+      "  --pairs measured.csv"
     ),
     run = run_deepmr
   )
@@ -63,6 +68,7 @@ run_deepmr <- function(given) {
   arguments <- c(list(exposure = exposure, outcome = outcome), settings,
     list(n_threads = cli_threads(given)))
   arguments$seed <- v$seed
+  arguments$pairs <- if (!is.null(v$pairs)) pairs_table(v$pairs)
   result <- if (is.null(v$effects)) {
     sequences <- read_fasta(cli_value(given, "sequences"))
     model <- command_model(cli_value(given, "model"), v$`keras-config`)
@@ -96,6 +102,24 @@ mutation_table <- function(path) {
   }
   names <- table_header(path)$names
   table_columns(path, list(effect = "effect", other = setdiff(names, "effect")), "effect")$data
+}
+
+# Measured pairs as deep_mr_pairs() has them.
+pairs_table <- function(path) {
+  words <- c("sequence", "mutant", "output")
+  numbers <- c("effect", "observed", "level")
+  more <- c("level_mutant", "n_measured", "n_measured_mutant")
+  names <- table_header(path)$names
+  out <- table_columns(path, list(
+    words = words, numbers = c(numbers, intersect(more, names)), keep = intersect("keep", names)
+  ), "numbers")$data
+  out[words] <- lapply(out[words], as.character)
+  if (!is.null(out[["keep"]])) {
+    said <- match(toupper(out$keep), c("FALSE", "0", "TRUE", "1"))
+    stop_rows("keep", "must be TRUE or FALSE", out$keep, is.na(said))
+    out$keep <- said > 2L
+  }
+  out
 }
 
 # Without columns that are matrices or lists.
