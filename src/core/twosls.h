@@ -59,17 +59,4 @@ mrl_status mrl_iv_fit_run(mrl_iv_fit *fit, const mrl_lsq_data *data,
                           const mrl_iv_settings *settings, void *scratch, size_t scratch_size,
                           const mrl_ctx *ctx);
 
-/*
- * Back to the units of the data. Column j had (x - shift) * scale, the response likewise, so that
- * b_j = theta_j scale_j / scale_y, and the constant takes up the shifts. v (k, k), where not NULL,
- * is transformed in place in the same way. shift, scale: (k) of the regressors.
- */
-void mrl_unscale(double *b, double *v, const double *theta, size_t k, int intercept,
-                 const double *shift, const double *scale, double shift_y, double scale_y);
-
-/* coef (k_full + kx) and vcov, square, from b (kw + kx) and v: NaN for the columns that lsq left
- * out. */
-void mrl_place_fit(double *coef, double *vcov, const double *b, const double *v,
-                   const mrl_lsq *lsq);
-
 #endif
