@@ -29,7 +29,7 @@ C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fu
 INSTALL = MAKEFLAGS=-j`nproc` R CMD INSTALL --no-docs
 
 .PHONY: all help setup setup-dev demo test check ctest csan san fuzz torture valgrind bench oracle doc \
-  slurm doc-check fmt lint clean install install-san
+  slurm doc-check fmt lint clean install install-san vignettes
 
 all: lint ctest test
 
@@ -144,6 +144,10 @@ bench: install
 ## oracle     record what reference packages give, for tests/testthat/fixtures
 oracle: install
 	@R_LIBS=$(LIB) Rscript data-raw/oracle.R
+
+## vignettes  their tables, from the csv of bench/, and build/vignettes/*.html; ONLY="a b": these
+vignettes: setup-dev install
+	@R_LIBS=$(LIB) Rscript dev/vignettes.R $(ONLY)
 
 ## slurm      a sweep through a one-node Slurm on this machine, killed and resumed
 slurm: setup-dev install

@@ -116,13 +116,4 @@ numbers <- vapply(table, is.double, NA)
 table[numbers] <- lapply(table[numbers], signif, 6)
 write.csv(table, file.path("bench", "mr_coverage.csv"), row.names = FALSE)
 
-# What the vignette shows, in per cent.
-null <- table[table$effect == 0, ]
-real <- table[table$effect != 0, ]
-write.csv(
-  data.frame(null[c("cell", "method")], type1 = round(100 * null$reject, 1),
-    coverage = round(100 * real$coverage, 1),
-    # The sign test's number is no effect.
-    bias = ifelse(is.na(real$coverage), NA, round(real$median - real$effect, 3))),
-  file.path("vignettes", "mr_coverage.csv"), row.names = FALSE
-)
+source(file.path("dev", "vignettes", "summary_data.R")) # what the vignette shows
