@@ -308,35 +308,14 @@ static void copy_model(mrl_real *to, const mrl_real *from, const mrl_dfiv *dfiv)
   memcpy(to, from, dfiv->n_model * sizeof *to);
 }
 
-static int all_finite(const mrl_real *x, size_t n)
-{
-  mrl_real sum = 0;
-  for (size_t i = 0; i < n; i++) {
-    sum += x[i] * 0; /* 0, or NaN from the first that is not finite */
-  }
-  return sum == 0;
-}
-
 static void record(mrl_dfiv *dfiv, const mrl_dfiv_epoch *epoch)
 {
-  mrl_progress *progress = &dfiv->progress;
-  const mrl_train_settings *how = &dfiv->settings.train;
   const double monitored = dfiv->n_held[1] > 0 ? epoch->valid : epoch->train;
-  const int is_best = monitored < progress->best_loss;
-  dfiv->history[progress->epoch++] = *epoch;
-  progress->bad = is_best ? 0 : progress->bad + 1;
-  if (is_best) {
-    progress->best_loss = monitored;
-    progress->best_epoch = progress->epoch;
+  dfiv->history[dfiv->progress.epoch] = *epoch;
+  if (mrl_progress_count(&dfiv->progress, monitored, &dfiv->settings.train)) {
     copy_model(best_of(dfiv), dfiv->state, dfiv);
   }
   copy_model(last_of(dfiv), dfiv->state, dfiv);
-  mrl_plateau_update(&progress->plateau, &how->schedule, is_best);
-  if (how->patience > 0 && progress->bad >= how->patience) {
-    progress->stop = MRL_STOP_PATIENCE;
-  } else if (progress->epoch >= how->epochs) {
-    progress->stop = MRL_STOP_EPOCHS;
-  }
 }
 
 static mrl_status one_epoch(mrl_dfiv *dfiv, const mrl_ctx *ctx)
@@ -352,7 +331,8 @@ static mrl_status one_epoch(mrl_dfiv *dfiv, const mrl_ctx *ctx)
   MRL_TRY(mrl_dfiv_validate(&epoch.valid, dfiv, ctx));
   epoch.first = loss[0];
   epoch.train = loss[1];
-  if ((dfiv->n_held[1] > 0 && !isfinite(epoch.valid)) || !all_finite(dfiv->state, dfiv->n_model)) {
+  if ((dfiv->n_held[1] > 0 && !isfinite(epoch.valid)) ||
+      !mrl_all_finite(dfiv->state, dfiv->n_model)) {
     return MRL_NOT_FINITE;
   }
   epoch.seconds = dfiv->settings.now ? dfiv->settings.now() - started : NAN;

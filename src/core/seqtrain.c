@@ -202,36 +202,15 @@ static mrl_status all_batches(double *loss, mrl_seqtrain *train, double rate, co
   return MRL_OK;
 }
 
-static int all_finite(const mrl_real *x, size_t n)
-{
-  mrl_real sum = 0;
-  for (size_t i = 0; i < n; i++) {
-    sum += x[i] * 0; /* 0, or NaN from the first that is not finite */
-  }
-  return sum == 0;
-}
-
 /* After an epoch whose numbers are all finite. */
 static void record_epoch(mrl_seqtrain *train, const mrl_epoch *epoch)
 {
-  mrl_progress *progress = &train->progress;
   const double monitored = train->n_valid > 0 ? epoch->valid : epoch->train;
-  const int is_best = monitored < progress->best_loss;
-  train->history[progress->epoch] = *epoch;
-  progress->epoch++;
-  progress->bad = is_best ? 0 : progress->bad + 1;
-  if (is_best) {
-    progress->best_loss = monitored;
-    progress->best_epoch = progress->epoch;
+  train->history[train->progress.epoch] = *epoch;
+  if (mrl_progress_count(&train->progress, monitored, &train->settings)) {
     copy_model(train->best, train->params, train);
   }
   copy_model(train->last, train->params, train);
-  mrl_plateau_update(&progress->plateau, &train->settings.schedule, is_best);
-  if (train->settings.patience > 0 && progress->bad >= train->settings.patience) {
-    progress->stop = MRL_STOP_PATIENCE;
-  } else if (progress->epoch >= train->settings.epochs) {
-    progress->stop = MRL_STOP_EPOCHS;
-  }
 }
 
 static mrl_status one_epoch(mrl_seqtrain *train, const mrl_ctx *ctx)
@@ -245,7 +224,7 @@ static mrl_status one_epoch(mrl_seqtrain *train, const mrl_ctx *ctx)
   MRL_TRY(all_batches(&epoch.train, train, epoch.rate, ctx));
   MRL_TRY(validate(&epoch.valid, train, ctx));
   if ((train->n_valid > 0 && !isfinite(epoch.valid)) ||
-      !all_finite(train->params, train->n_model)) {
+      !mrl_all_finite(train->params, train->n_model)) {
     return MRL_NOT_FINITE;
   }
   epoch.seconds = train->now ? train->now() - started : NAN;

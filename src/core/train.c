@@ -179,7 +179,7 @@ static mrl_status all_batches(double *loss, mrl_train *train, double rate, const
   return MRL_OK;
 }
 
-static int all_finite(const mrl_real *x, size_t n)
+int mrl_all_finite(const mrl_real *x, size_t n)
 {
   mrl_real sum = 0;
   for (size_t i = 0; i < n; i++) {
@@ -188,27 +188,33 @@ static int all_finite(const mrl_real *x, size_t n)
   return sum == 0;
 }
 
-/* After an epoch whose numbers are all finite. */
-static void record_epoch(mrl_train *train, const mrl_epoch *epoch)
+int mrl_progress_count(mrl_progress *progress, double monitored, const mrl_train_settings *settings)
 {
-  mrl_progress *progress = &train->progress;
-  const double monitored = train->task.n_valid > 0 ? epoch->valid : epoch->train;
   const int is_best = monitored < progress->best_loss;
-  train->history[progress->epoch] = *epoch;
   progress->epoch++;
   progress->bad = is_best ? 0 : progress->bad + 1;
   if (is_best) {
     progress->best_loss = monitored;
     progress->best_epoch = progress->epoch;
+  }
+  mrl_plateau_update(&progress->plateau, &settings->schedule, is_best);
+  if (settings->patience > 0 && progress->bad >= settings->patience) {
+    progress->stop = MRL_STOP_PATIENCE;
+  } else if (progress->epoch >= settings->epochs) {
+    progress->stop = MRL_STOP_EPOCHS;
+  }
+  return is_best;
+}
+
+/* After an epoch whose numbers are all finite. */
+static void record_epoch(mrl_train *train, const mrl_epoch *epoch)
+{
+  const double monitored = train->task.n_valid > 0 ? epoch->valid : epoch->train;
+  train->history[train->progress.epoch] = *epoch;
+  if (mrl_progress_count(&train->progress, monitored, &train->settings)) {
     copy_model(best_model(train), train->params, train);
   }
   copy_model(last_model(train), train->params, train);
-  mrl_plateau_update(&progress->plateau, &train->settings.schedule, is_best);
-  if (train->settings.patience > 0 && progress->bad >= train->settings.patience) {
-    progress->stop = MRL_STOP_PATIENCE;
-  } else if (progress->epoch >= train->settings.epochs) {
-    progress->stop = MRL_STOP_EPOCHS;
-  }
 }
 
 /*
@@ -248,7 +254,7 @@ static mrl_status one_epoch(mrl_train *train, const mrl_ctx *all_threads)
   MRL_TRY(all_batches(&epoch.train, train, epoch.rate, ctx));
   MRL_TRY(validate(&epoch.valid, train, ctx));
   if ((train->task.n_valid > 0 && !isfinite(epoch.valid)) ||
-      !all_finite(train->params, train->n_model)) {
+      !mrl_all_finite(train->params, train->n_model)) {
     return MRL_NOT_FINITE;
   }
   epoch.seconds = train->now ? train->now() - started : NAN;

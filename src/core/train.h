@@ -99,6 +99,13 @@ void mrl_train_start(mrl_train *train);
  */
 mrl_status mrl_train_run(mrl_train *train, size_t until, const mrl_ctx *ctx);
 
+/* Counts an epoch that is done and whose loss is `monitored`: the best, the plateau, the stop.
+ * Returns whether it is the best so far. */
+int mrl_progress_count(mrl_progress *progress, double monitored,
+                       const mrl_train_settings *settings);
+/* Are all of x (n) finite? */
+int mrl_all_finite(const mrl_real *x, size_t n);
+
 /* The state as bytes, in the machine's order. load: into a training carved for the same net, task
  * and settings; MRL_BAD_ARGUMENT, and nothing changed, if the bytes are of another. */
 size_t mrl_train_bytes(const mrl_train *train);

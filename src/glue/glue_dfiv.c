@@ -54,24 +54,6 @@ static mrl_status make_fit(mrl_dfiv *fit, mrl_dfiv_nets *nets, const glue_iv_dat
   return mrl_dfiv_carve(fit, &arena, nets, &data->one, two, how, ctx);
 }
 
-static void put_int(SEXP list, int i, int value)
-{
-  *glue_list_int(list, i, 1) = value;
-}
-
-static void put_dbl(SEXP list, int i, double value)
-{
-  *glue_list_dbl(list, i, 1) = value;
-}
-
-static void put_doubles(SEXP list, int i, const double *x, size_t n)
-{
-  double *to = glue_list_dbl(list, i, (R_xlen_t)n);
-  if (n > 0) {
-    memcpy(to, x, n * sizeof *to);
-  }
-}
-
 enum { HISTORY_ROWS = 5, STAGE_ITEMS = 6 };
 #define STAGE_NAMES "state", "history", "epochs", "best", "stop", "status"
 
@@ -90,17 +72,10 @@ static void write_stage(SEXP list, const mrl_dfiv *fit, const mrl_real *state, s
     history[3] = is_first ? NA_REAL : epoch->seconds;
     history[4] = NA_REAL;
   }
-  put_int(list, 2, (int)epochs);
-  put_int(list, 3, (int)fit->progress.best_epoch);
-  put_int(list, 4, (int)fit->progress.stop);
-  put_int(list, 5, (int)(is_first ? MRL_OK : fit->status));
-}
-
-static SEXP put_list(SEXP list, int i, const char *const *names, int n)
-{
-  SEXP inner = glue_list(names, n);
-  SET_VECTOR_ELT(list, i, inner);
-  return inner;
+  glue_put_int(list, 2, (int)epochs);
+  glue_put_int(list, 3, (int)fit->progress.best_epoch);
+  glue_put_int(list, 4, (int)fit->progress.stop);
+  glue_put_int(list, 5, (int)(is_first ? MRL_OK : fit->status));
 }
 
 static void write_firsts(SEXP value, int slot, const mrl_dfiv *fit)
@@ -110,21 +85,21 @@ static void write_firsts(SEXP value, int slot, const mrl_dfiv *fit)
   SEXP list = Rf_allocVector(VECSXP, (R_xlen_t)folds);
   SET_VECTOR_ELT(value, slot, list);
   for (size_t k = 0; k < folds; k++) {
-    SEXP one = put_list(list, (int)k, names, STAGE_ITEMS + 1);
+    SEXP one = glue_put_list(list, (int)k, names, STAGE_ITEMS + 1);
     write_stage(one, fit, mrl_dfiv_instrument_state(fit, k), mrl_dfiv_instrument_size(fit->nets),
                 1);
-    put_doubles(one, STAGE_ITEMS, fit->model.v[k].coef, size);
+    glue_put_doubles(one, STAGE_ITEMS, fit->model.v[k].coef, size);
   }
 }
 
 static void write_second(SEXP value, int slot, const mrl_dfiv *fit)
 {
   static const char *const names[] = {STAGE_NAMES, "theta", "ridge", "error"};
-  SEXP list = put_list(value, slot, names, STAGE_ITEMS + 3);
+  SEXP list = glue_put_list(value, slot, names, STAGE_ITEMS + 3);
   write_stage(list, fit, mrl_dfiv_outcome_state(fit), mrl_dfiv_outcome_size(fit->nets), 0);
-  put_doubles(list, STAGE_ITEMS, fit->model.u.coef, fit->nets->terms);
-  put_doubles(list, STAGE_ITEMS + 1, fit->lambda, 2);
-  put_dbl(list, STAGE_ITEMS + 2, fit->error);
+  glue_put_doubles(list, STAGE_ITEMS, fit->model.u.coef, fit->nets->terms);
+  glue_put_doubles(list, STAGE_ITEMS + 1, fit->lambda, 2);
+  glue_put_dbl(list, STAGE_ITEMS + 2, fit->error);
 }
 
 static void write_held(SEXP value, int slot, const mrl_dfiv *fit, int sample)
@@ -155,38 +130,23 @@ enum {
 
 static void write_rows(SEXP value, const mrl_dfiv *fit)
 {
-  const mrl_ivn_problem *p = &fit->problem;
-  const mrl_scale *sx = p->scale + p->n_inputs;
-  const size_t n = p->sample[0].n;
-  double *hat = glue_list_dbl(value, X_HAT, (R_xlen_t)n);
-  double *out = glue_list_dbl(value, X_OUT, (R_xlen_t)n);
-  int *fold = glue_list_int(value, FOLD, (R_xlen_t)n);
-  for (size_t i = 0; i < n; i++) {
-    hat[i] = sx->mean + sx->sd * fit->x_hat[i];
-    out[i] = sx->mean + sx->sd * fit->x_out[i];
-    fold[i] = p->fold[i] + 1;
-  }
-  put_doubles(value, Y_HAT, fit->y_hat, p->sample[1].n);
+  static const glue_neural_slots slots = {X_HAT, X_OUT, Y_HAT, SCALE, FOLD};
+  glue_neural_rows(value, &slots, &fit->problem, fit->x_hat, fit->x_out, fit->y_hat);
   write_held(value, HELD, fit, 0);
   write_held(value, HELD2, fit, 1);
-  double *scale = glue_list_matrix(value, SCALE, 2, p->n_inputs + 2);
-  for (size_t j = 0; j < p->n_inputs + 2; j++) {
-    scale[2 * j] = p->scale[j].mean;
-    scale[2 * j + 1] = p->scale[j].sd;
-  }
 }
 
 static void write_progress(SEXP value, const mrl_dfiv *fit)
 {
   const mrl_progress *progress = &fit->progress;
   SET_VECTOR_ELT(value, DONE, Rf_ScalarLogical(fit->done));
-  put_int(value, EPOCHS_DONE, (int)progress->epoch);
-  put_int(value, EPOCHS_MOST, (int)fit->settings.train.epochs);
+  glue_put_int(value, EPOCHS_DONE, (int)progress->epoch);
+  glue_put_int(value, EPOCHS_MOST, (int)fit->settings.train.epochs);
   const mrl_dfiv_epoch *last = fit->history + progress->epoch - 1;
-  put_dbl(value, LOSS,
-          progress->epoch == 0 ? NA_REAL
-          : fit->n_held[1] > 0 ? last->valid
-                               : last->train);
+  glue_put_dbl(value, LOSS,
+               progress->epoch == 0 ? NA_REAL
+               : fit->n_held[1] > 0 ? last->valid
+                                    : last->train);
   if (!fit->done) {
     SEXP state = Rf_allocVector(RAWSXP, (R_xlen_t)mrl_dfiv_bytes(fit));
     SET_VECTOR_ELT(value, STATE, state);

@@ -115,24 +115,50 @@ static mrl_status make_fit(mrl_ivn *ivn, mrl_ivn_nets *nets, const glue_iv_data 
   return mrl_ivn_start(ivn, ctx);
 }
 
-/* Result lists. Each function fills a slot, so that all is protected by the list it is in. */
-static int *list_int(SEXP list, int i, int value)
+void glue_put_int(SEXP list, int i, int value)
 {
-  int *at = glue_list_int(list, i, 1);
-  *at = value;
-  return at;
+  *glue_list_int(list, i, 1) = value;
 }
 
-static void list_number(SEXP list, int i, double value)
+void glue_put_dbl(SEXP list, int i, double value)
 {
   *glue_list_dbl(list, i, 1) = value;
 }
 
-static SEXP list_list(SEXP list, int i, const char *const *names, int n)
+void glue_put_doubles(SEXP list, int i, const double *x, size_t n)
+{
+  double *to = glue_list_dbl(list, i, (R_xlen_t)n);
+  for (size_t j = 0; j < n; j++) {
+    to[j] = x[j];
+  }
+}
+
+SEXP glue_put_list(SEXP list, int i, const char *const *names, int n)
 {
   SEXP inner = glue_list(names, n);
   SET_VECTOR_ELT(list, i, inner);
   return inner;
+}
+
+void glue_neural_rows(SEXP value, const glue_neural_slots *slots, const mrl_ivn_problem *problem,
+                      const double *x_hat, const double *x_out, const double *y_hat)
+{
+  const mrl_scale *sx = problem->scale + problem->n_inputs;
+  const size_t n = problem->sample[0].n;
+  double *hat = glue_list_dbl(value, slots->x_hat, (R_xlen_t)n);
+  double *out = glue_list_dbl(value, slots->x_out, (R_xlen_t)n);
+  int *fold = glue_list_int(value, slots->fold, (R_xlen_t)n);
+  for (size_t i = 0; i < n; i++) {
+    hat[i] = sx->mean + sx->sd * x_hat[i];
+    out[i] = sx->mean + sx->sd * x_out[i];
+    fold[i] = problem->fold[i] + 1;
+  }
+  glue_put_doubles(value, slots->y_hat, y_hat, problem->sample[1].n);
+  double *scale = glue_list_matrix(value, slots->scale, 2, problem->n_inputs + 2);
+  for (size_t j = 0; j < problem->n_inputs + 2; j++) {
+    scale[2 * j] = problem->scale[j].mean;
+    scale[2 * j + 1] = problem->scale[j].sd;
+  }
 }
 
 enum { HISTORY_ROWS = 5, STAGE_ITEMS = 7 };
@@ -157,18 +183,10 @@ static void write_stage(SEXP list, const mrl_ivn *ivn, size_t s)
     history[3] = stage->history[e].seconds;
     history[4] = NA_REAL;
   }
-  list_int(list, 3, (int)epochs);
-  list_int(list, 4, (int)stage->progress.best_epoch);
-  list_int(list, 5, (int)stage->progress.stop);
-  list_int(list, 6, (int)stage->status);
-}
-
-static void list_doubles(SEXP list, int i, const double *x, size_t n)
-{
-  double *to = glue_list_dbl(list, i, (R_xlen_t)n);
-  for (size_t j = 0; j < n; j++) {
-    to[j] = x[j];
-  }
+  glue_put_int(list, 3, (int)epochs);
+  glue_put_int(list, 4, (int)stage->progress.best_epoch);
+  glue_put_int(list, 5, (int)stage->progress.stop);
+  glue_put_int(list, 6, (int)stage->status);
 }
 
 static void write_first(SEXP value, int slot, const mrl_ivn *ivn)
@@ -179,26 +197,26 @@ static void write_first(SEXP value, int slot, const mrl_ivn *ivn)
   SET_VECTOR_ELT(value, slot, list);
   for (size_t k = 0; k < folds; k++) {
     const mrl_first_fit *fit = ivn->first + k;
-    SEXP one = list_list(list, (int)k, names, STAGE_ITEMS + 3);
+    SEXP one = glue_put_list(list, (int)k, names, STAGE_ITEMS + 3);
     write_stage(one, ivn, k);
-    list_doubles(one, STAGE_ITEMS, fit->location, ivn->problem.nets->first.n_location);
-    list_number(one, STAGE_ITEMS + 1, fit->rho);
-    list_doubles(one, STAGE_ITEMS + 2, fit->spread, MRL_FIRST_SPREAD);
+    glue_put_doubles(one, STAGE_ITEMS, fit->location, ivn->problem.nets->first.n_location);
+    glue_put_dbl(one, STAGE_ITEMS + 1, fit->rho);
+    glue_put_doubles(one, STAGE_ITEMS + 2, fit->spread, MRL_FIRST_SPREAD);
   }
 }
 
 static void write_second(SEXP value, int slot, const mrl_ivn *ivn)
 {
   static const char *const names[] = {STAGE_NAMES, "theta", "order", "lambda", "rho", "df", "bic"};
-  SEXP list = list_list(value, slot, names, STAGE_ITEMS + 6);
+  SEXP list = glue_put_list(value, slot, names, STAGE_ITEMS + 6);
   write_stage(list, ivn, ivn->problem.settings.cross_fit);
   if (ivn->problem.settings.refit) {
-    list_doubles(list, STAGE_ITEMS, ivn->theta, mrl_basis_terms(&ivn->problem.nets->basis));
-    list_int(list, STAGE_ITEMS + 1, ivn->choice.order);
-    list_number(list, STAGE_ITEMS + 2, ivn->choice.lambda);
-    list_number(list, STAGE_ITEMS + 3, ivn->choice.rho);
-    list_number(list, STAGE_ITEMS + 4, ivn->fit.df);
-    list_number(list, STAGE_ITEMS + 5, ivn->fit.bic);
+    glue_put_doubles(list, STAGE_ITEMS, ivn->theta, mrl_basis_terms(&ivn->problem.nets->basis));
+    glue_put_int(list, STAGE_ITEMS + 1, ivn->choice.order);
+    glue_put_dbl(list, STAGE_ITEMS + 2, ivn->choice.lambda);
+    glue_put_dbl(list, STAGE_ITEMS + 3, ivn->choice.rho);
+    glue_put_dbl(list, STAGE_ITEMS + 4, ivn->fit.df);
+    glue_put_dbl(list, STAGE_ITEMS + 5, ivn->fit.bic);
   }
 }
 
@@ -234,37 +252,23 @@ enum {
 
 static void write_rows(SEXP value, const mrl_ivn *ivn)
 {
+  static const glue_neural_slots slots = {X_HAT, X_OUT, Y_HAT, SCALE, FOLD};
   const mrl_ivn_problem *p = &ivn->problem;
-  const mrl_scale *sx = p->scale + p->n_inputs;
-  const size_t n = p->sample[0].n;
-  double *hat = glue_list_dbl(value, X_HAT, (R_xlen_t)n);
-  double *out = glue_list_dbl(value, X_OUT, (R_xlen_t)n);
-  int *fold = glue_list_int(value, FOLD, (R_xlen_t)n);
-  for (size_t i = 0; i < n; i++) {
-    hat[i] = sx->mean + sx->sd * ivn->x_hat[i];
-    out[i] = sx->mean + sx->sd * ivn->x_out[i];
-    fold[i] = p->fold[i] + 1;
-  }
-  list_doubles(value, Y_HAT, ivn->y_hat, p->sample[1].n);
+  glue_neural_rows(value, &slots, p, ivn->x_hat, ivn->x_out, ivn->y_hat);
   write_held(value, HELD, ivn, 0);
   write_held(value, HELD2, ivn, 1);
-  double *scale = glue_list_matrix(value, SCALE, 2, p->n_inputs + 2);
-  for (size_t j = 0; j < p->n_inputs + 2; j++) {
-    scale[2 * j] = p->scale[j].mean;
-    scale[2 * j + 1] = p->scale[j].sd;
-  }
   const int quantiles = p->settings.first.kind == MRL_FIRST_QUANTILE;
-  list_doubles(value, TAU, p->nets->first.level, quantiles ? p->settings.first.parts : 0);
+  glue_put_doubles(value, TAU, p->nets->first.level, quantiles ? p->settings.first.parts : 0);
 }
 
 static void write_progress(SEXP value, const mrl_ivn *ivn)
 {
   const int done = ivn->at == ivn->n_stages;
   SET_VECTOR_ELT(value, DONE, Rf_ScalarLogical(done));
-  list_int(value, EPOCHS_DONE, (int)mrl_ivn_epochs(ivn));
-  list_int(value, EPOCHS_MOST, (int)mrl_ivn_epochs_most(ivn));
-  list_int(value, STAGE, (int)ivn->at + 1);
-  list_number(value, LOSS, mrl_ivn_loss(ivn));
+  glue_put_int(value, EPOCHS_DONE, (int)mrl_ivn_epochs(ivn));
+  glue_put_int(value, EPOCHS_MOST, (int)mrl_ivn_epochs_most(ivn));
+  glue_put_int(value, STAGE, (int)ivn->at + 1);
+  glue_put_dbl(value, LOSS, mrl_ivn_loss(ivn));
   if (!done) {
     SEXP state = Rf_allocVector(RAWSXP, (R_xlen_t)mrl_ivn_bytes(ivn));
     SET_VECTOR_ELT(value, STATE, state);
