@@ -250,7 +250,8 @@ print.mrl_bed <- function(x, ...) {
 #'   `fid, iid, father, mother, sex, phenotype`.
 #' @param variants NULL, or a data.frame with a row per variant and any of the columns
 #'   `chr, snp, cm, pos, a1, a2`.
-#' @return `prefix`, invisibly.
+#' @return `prefix`, invisibly. Raises `mrlearn_error_file`, and leaves old files alone, where
+#'   the disk is full.
 #' @examples
 #' g <- matrix(c(0, 1, 2, NA), 2, dimnames = list(c("ann", "bob"), c("rs1", "rs2")))
 #' prefix <- write_bed(g, tempfile())
@@ -258,6 +259,7 @@ print.mrl_bed <- function(x, ...) {
 #' @export
 write_bed <- function(genotypes, prefix, samples = NULL, variants = NULL) {
   prefix <- check_string(prefix)
+  check_folder(dirname(prefix), "prefix")
   if (!is.matrix(genotypes) || !(is.numeric(genotypes) || is.logical(genotypes)) ||
     !all(dim(genotypes) > 0L)) {
     stop_argument("genotypes", "must be a numeric matrix of people and variants",
@@ -280,9 +282,10 @@ write_bed <- function(genotypes, prefix, samples = NULL, variants = NULL) {
   storage.mode(genotypes) <- "double"
   out <- .Call(C_bed_encode, genotypes)
   check_status(out$status, "packing genotypes")
-  writeBin(c(as.raw(c(0x6c, 0x1b, 0x01)), out$value), paste0(prefix, ".bed"))
-  write_plink_table(places, paste0(prefix, ".bim"))
-  write_plink_table(people, paste0(prefix, ".fam"))
+  replace_files(paste0(prefix, c(".bim", ".fam", ".bed")), list(
+    plink_table(places), plink_table(people),
+    file_of_bytes(c(as.raw(c(0x6c, 0x1b, 0x01)), out$value))
+  ))
   invisible(prefix)
 }
 
@@ -307,6 +310,6 @@ plink_columns <- function(given, arg, n, defaults) {
   out
 }
 
-write_plink_table <- function(x, file) {
-  utils::write.table(x, file, sep = "\t", quote = FALSE, row.names = FALSE, col.names = FALSE)
+plink_table <- function(x) {
+  file_of_text(do.call(paste, c(unname(x), sep = "\t")))
 }

@@ -182,15 +182,12 @@ cli_write <- function(content, file, gzip = FALSE) {
   if (is.character(content)) {
     content <- charToRaw(enc2utf8(paste0(paste(content, collapse = "\n"), "\n")))
   }
-  open <- if (gzip) gzfile else base::file
+  if (!gzip) {
+    return(replace_files(file, list(file_of_bytes(content))))
+  }
   replace_file(file, function(path) {
-    connection <- open(path, "wb")
+    connection <- gzfile(path, "wb")
     tryCatch(writeBin(content, connection), finally = close(connection))
-    connection <- open(path, "rb")
-    arrived <- tryCatch(readBin(connection, "raw", length(content) + 1),
-      finally = close(connection))
-    if (length(arrived) != length(content)) {
-      stop_mrl("file", "\"", path, "\" is not whole.")
-    }
+    check_gzip(path, length(content))
   })
 }

@@ -65,38 +65,83 @@ check_folder <- function(dir, arg) {
 }
 
 # Writes to a file beside it, checks it by `size` where that is known, and puts it in its place: a
-# reader sees the old file or the new one, never a part.
+# reader sees the old file or the new one, never a part. `write` raises an error where it can tell
+# that the file is not whole.
 replace_file <- function(path, write, size = NULL) {
-  temporary <- tempfile(".new-", tmpdir = dirname(path))
+  replace_files(path, list(list(write = write, size = size)))
+}
+
+# The same for files that are read together: all are written before any is replaced. The last, which
+# readers cannot do without, goes first and comes last, so that no old file stands beside a new one.
+replace_files <- function(paths, contents) {
+  temporary <- tempfile(rep_len(".new-", length(paths)), tmpdir = dirname(paths))
   on.exit(unlink(temporary))
-  written <- tryCatch(
-    suppressWarnings({
-      write(temporary)
-      (is.null(size) || identical(as.double(file.size(temporary)), as.double(size))) &&
-        file.rename(temporary, path)
-    }),
-    error = function(e) FALSE
-  )
-  if (!written) {
+  for (i in seq_along(paths)) {
+    try_file(paths[i], {
+      contents[[i]]$write(temporary[i])
+      is_whole(temporary[i], contents[[i]]$size)
+    })
+  }
+  last <- length(paths)
+  if (last > 1L) {
+    try_file(paths[last], unlink(paths[last]) == 0L)
+  }
+  for (i in seq_len(last)) {
+    try_file(paths[i], file.rename(temporary[i], paths[i]))
+  }
+}
+
+try_file <- function(path, expr) {
+  if (!tryCatch(suppressWarnings(expr), error = function(e) FALSE)) {
     stop_mrl("file", "\"", path, "\" cannot be written: is the disk full?")
   }
 }
 
+is_whole <- function(path, size) {
+  is.null(size) || identical(as.double(file.size(path)), as.double(size))
+}
+
+# What replace_files() is told of a file of these bytes, or of numbers of `size` bytes each.
+file_of_bytes <- function(bytes, size = 1L) {
+  list(
+    write = function(path) {
+      out <- file(path, "wb")
+      on.exit(close(out))
+      writeBin(bytes, out, size = if (is.raw(bytes)) NA_integer_ else size, endian = "little")
+    },
+    size = as.double(size) * length(bytes)
+  )
+}
+
+file_of_text <- function(text) {
+  file_of_bytes(charToRaw(enc2utf8(paste0(paste(text, collapse = "\n"), "\n"))))
+}
+
 # saveRDS() that notices a full disk: what lies there must have all its bytes.
 replace_rds <- function(object, path) {
-  bytes <- serialize(object, NULL)
-  replace_file(path, function(temporary) {
-    out <- file(temporary, "wb")
-    on.exit(close(out))
-    writeBin(bytes, out)
-  }, length(bytes))
+  replace_files(path, list(file_of_bytes(serialize(object, NULL))))
 }
 
 replace_text <- function(text, path) {
-  bytes <- charToRaw(enc2utf8(paste0(paste(text, collapse = "\n"), "\n")))
-  replace_file(path, function(temporary) {
-    out <- file(temporary, "wb")
-    on.exit(close(out))
-    writeBin(bytes, out)
-  }, length(bytes))
+  replace_files(path, list(file_of_text(text)))
+}
+
+# Bytes that a compressed file gives back, so that one which a full disk cut short is noticed.
+bytes_in <- function(path) {
+  held <- gzfile(path, "rb")
+  on.exit(close(held))
+  total <- 0
+  repeat {
+    arrived <- length(readBin(held, "raw", 2^22))
+    if (!arrived) {
+      return(total)
+    }
+    total <- total + arrived
+  }
+}
+
+check_gzip <- function(path, bytes) {
+  if (bytes_in(path) != bytes) {
+    stop_mrl("file", "\"", path, "\" is not whole.")
+  }
 }

@@ -46,7 +46,7 @@ open_checkpoint <- function(how, data, settings) {
     keeper$saved <- how$saved
   }
   keeper$save <- function(...) {
-    write_atomically(list(format = checkpoint_format, key = key, isa = isa, ...), file)
+    replace_rds(list(format = checkpoint_format, key = key, isa = isa, ...), file)
   }
   keeper$remove <- function() unlink(file)
   keeper
@@ -83,21 +83,5 @@ check_checkpoint <- function(saved, key, isa, file) {
   if (!identical(saved$isa, isa)) {
     refuse("with the instruction set ", saved$isa, ", not ", isa,
       "; options(mrlearn.isa =) chooses one")
-  }
-}
-
-# A reader sees the old file or the new one, never a part.
-write_atomically <- function(object, file) {
-  temporary <- tempfile("checkpoint-", tmpdir = dirname(file), fileext = ".tmp")
-  on.exit(unlink(temporary))
-  written <- tryCatch(
-    {
-      saveRDS(object, temporary, compress = FALSE)
-      file.rename(temporary, file)
-    },
-    error = function(e) FALSE, warning = function(e) FALSE
-  )
-  if (!written) {
-    stop_mrl("checkpoint", "`checkpoint` = \"", file, "\" cannot be written.")
   }
 }

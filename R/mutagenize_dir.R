@@ -31,7 +31,7 @@ mutagenize_to_dir <- function(model, sequences, dir, per_chunk, ..., positions =
     mine <- if (!is.null(of)) chunk_variants(variants, of, at)
     effects <- do.call(mutagenize, c(list(model, named_part(sequences, ids, at),
       positions = positions, variants = mine), more))
-    write_atomically(effects, chunk_file(dir, k))
+    replace_rds(effects, chunk_file(dir, k))
   }
   lapply_jobs(waiting, write_chunk, told = teller$tell, doing = "mutating sequences")
   invisible(dir)
@@ -124,7 +124,7 @@ open_effects <- function(dir, key, n_chunks) {
   if (!made || file.access(dir, 2) != 0) {
     stop_argument("dir", "must be a directory that can be written to", describe(dir))
   }
-  write_atomically(list(format = effects_format, key = key, n_chunks = n_chunks), file)
+  replace_rds(list(format = effects_format, key = key, n_chunks = n_chunks), file)
 }
 
 #' Read effects of mutations from a directory

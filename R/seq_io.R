@@ -35,7 +35,8 @@
 #'
 #' @param path Path without the ending; `read_seq_model()` accepts that of the JSON file too.
 #' @param model A [seq_model()] with parameters.
-#' @return `write_seq_model()`: `path`, invisibly. `read_seq_model()`: a [seq_model()]. It raises
+#' @return `write_seq_model()`: `path`, invisibly; on a full disk it raises `mrlearn_error_file` and
+#'   leaves older files as they were. `read_seq_model()`: a [seq_model()]. It raises
 #'   `mrlearn_error_data` for files that are truncated, inconsistent or of another format, and names
 #'   layers that it does not know.
 #' @examples
@@ -50,6 +51,7 @@ write_seq_model <- function(model, path) {
   }
   check_has_parameters(model)
   check_string(path)
+  check_folder(dirname(path), "path")
   tensors <- seq_tensors(model)
   describe_tensor <- function(i) {
     list(layer = tensors$layer[i], tensor = tensors$tensor[i], offset = tensors$offset[i],
@@ -63,8 +65,9 @@ write_seq_model <- function(model, path) {
     tensors = lapply(seq_along(tensors$layer), describe_tensor)
   )
   text <- jsonlite::toJSON(head, auto_unbox = TRUE, digits = NA, pretty = TRUE, null = "null")
-  writeLines(text, paste0(path, ".json"))
-  writeBin(model$parameters, paste0(path, ".bin"), size = 4L, endian = "little")
+  replace_files(paste0(path, c(".bin", ".json")), list(
+    file_of_bytes(model$parameters, size = 4L), file_of_text(text)
+  ))
   invisible(path)
 }
 

@@ -17,7 +17,8 @@ simulation_format <- "mrlearn simulation 1"
 #' @param prefix Path of the files without their endings. The folder must exist.
 #' @return `write_simulation()`: the two paths, invisibly. `read_simulation()`: a [simulation()].
 #'   Files that are no simulation, incomplete or changed by hand so that they do not fit together
-#'   are refused by an error of class `mrlearn_error_data`.
+#'   are refused by an error of class `mrlearn_error_data`. A full disk is an error of class
+#'   `mrlearn_error_file`, which leaves older files as they were.
 #' @examples
 #' sim <- simulation(5, seed = 1) |>
 #'   add_variable("Z", "normal") |>
@@ -45,8 +46,9 @@ write_simulation <- function(sim, prefix) {
     parameters = lapply(parameters, exact_array)
   ))
   files <- paste0(prefix, c(".csv.gz", ".json"))
-  replace_file(files[1], function(path) write_columns(columns, sim$n, path))
-  replace_file(files[2], function(path) writeLines(text, path))
+  replace_files(files, list(
+    list(write = function(path) write_columns(columns, sim$n, path)), file_of_text(text)
+  ))
   invisible(files)
 }
 
@@ -141,14 +143,24 @@ read_values <- function(name, width, columns) {
 # Columns of numbers, to the last bit.
 write_columns <- function(columns, n, path) {
   text <- lapply(columns, exact_numbers)
-  out <- gzfile(path, "w")
-  on.exit(close(out))
-  writeLines(paste(names(columns), collapse = ","), out)
-  if (length(text)) {
-    for (rows in split(seq_len(n), (seq_len(n) - 1L) %/% 100000L)) {
-      writeLines(do.call(paste, c(lapply(text, `[`, rows), sep = ",")), out)
-    }
+  out <- gzfile(path, "wb")
+  bytes <- 0
+  write_lines <- function(lines) {
+    writeLines(lines, out, useBytes = TRUE)
+    bytes <<- bytes + sum(nchar(lines, "bytes")) + length(lines)
   }
+  tryCatch(
+    {
+      write_lines(enc2utf8(paste(names(columns), collapse = ",")))
+      if (length(text)) {
+        for (rows in split(seq_len(n), (seq_len(n) - 1L) %/% 100000L)) {
+          write_lines(do.call(paste, c(lapply(text, `[`, rows), sep = ",")))
+        }
+      }
+    },
+    finally = close(out)
+  )
+  check_gzip(path, bytes)
 }
 
 read_columns <- function(path, n) {
