@@ -68,6 +68,8 @@
 #'   `df2.context`, `p.value.context`) and, for a spline, that it is linear (`p.value.curve`); what
 #'   heterogeneity is left (`tau2`, `i2`, `statistic.residual`, `df.residual`, `p.value.residual`);
 #'   `n.strata`, `nsnp` (rows used), `shape`, `method`.
+#' @references Thompson and Higgins (2002), Stat. Med. 21:1559 (regression of effects on
+#'   what differs between studies); the slopes: column `reference` of [mr_methods()].
 #' @seealso [iv_contextual()] where individual data are at hand.
 #' @examples
 #' sim <- sim_contextual(n = 10000, L = 20, pi_scale = 0.3, seed = 1,

@@ -26,6 +26,8 @@
 #'   `bootstrap` and `seed`. [predict()][predict.seq_ensemble()] and
 #'   [mutagenize()][mutagenize.seq_ensemble()] give means and all members. Errors and warnings as
 #'   of [fit.seq_model()].
+#' @references Lakshminarayanan, Pritzel and Blundell (2017), NeurIPS 30 (members that differ by
+#'   their seed). Efron (1979), Ann. Stat. 7:1 (bootstrap samples).
 #' @examples
 #' sim <- sim_sequences(n = 200, length = 60, seed = 1)
 #' model <- seq_model(list(
