@@ -42,7 +42,8 @@
 #'   `limit` (as text), `verdict` (`"fine"`, `"doubtful"`, `"not checked"`) and `note`. Raises
 #'   `mrlearn_error_argument` and `mrlearn_error_data` for arguments that do not belong together.
 #' @references Malina, S., Cizin, D., Knowles, D. A. (2022), PLoS Comput. Biol. 18:e1009880
-#'   (members of an ensemble). Bowden, Davey Smith and Burgess (2015), Int. J. Epidemiol. 44:512 (intercepts).
+#'   (members of an ensemble). Bowden, Davey Smith and Burgess (2015), Int. J. Epidemiol.
+#'   44:512 (intercepts).
 #' @seealso [deep_mr()], [deep_mr_network()]
 #' @examples
 #' effects <- data.frame(sequence = rep(c("a", "b"), each = 12), position = rep(1:6, each = 2),
