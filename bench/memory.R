@@ -118,7 +118,8 @@ report <- function(rows) {
   c("# Peak memory", "",
     paste("Written by `bench/memory.R`: MB beyond those of R with the package loaded, one thread.",
       "Rows of `mutagenize()`: sequences, mutations of each, two outputs."), "",
-    "| what | people or sequences | variants | seconds | MB |", "| :--- | ---: | ---: | ---: | ---: |",
+    "| what | people or sequences | variants | seconds | MB |",
+    "| :--- | ---: | ---: | ---: | ---: |",
     sprintf("| %s | %s | %g | %.2f | %.0f |", rows$what, format(rows$people, big.mark = ",",
       scientific = FALSE), rows$variants, rows$seconds, rows$peak_mb))
 }

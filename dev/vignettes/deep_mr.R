@@ -26,7 +26,8 @@ of_scenario <- function(d) {
   named <- function(x, prefix, ways) as.list(stats::setNames(x, paste0(prefix, ways)))
   data.frame(
     scenario = d$group[1], rounds = nrow(d), sequences = mean(d$n), too_few = mean(d$too_few),
-    pairs = mean(d$calibrated), moderated = sum(!is.na(d$moderated.cover)), b0 = mean(d$b0), b1 = mean(d$b1),
+    pairs = mean(d$calibrated), moderated = sum(!is.na(d$moderated.cover)), b0 = mean(d$b0),
+    b1 = mean(d$b1),
     cor_pair = agree("pair_iv.estimate"), cor_members = agree("members.estimate"),
     cor_naive = agree("naive.estimate"), bias_b1 = mean(d$pair_iv.estimate - d$b1),
     bias_b0 = mean(d$pair_iv.estimate - d$b0), rmse_pair = root("pair_iv.estimate"),
