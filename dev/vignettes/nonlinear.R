@@ -133,17 +133,20 @@ modifier <- study_rows("neural_modifier")
 large <- modifier[modifier$group == "large" & modifier$estimator == "Quantile IV", ]
 modifier_rmse <- sqrt(mean(as.matrix(large[grepl("^error_", names(large))])^2))
 claims <- rbind(
-  claim("Error of Quantile IV, 100,000 people", "0.045", short(here[[1]]), within(here[[1]], 0.045)),
+  claim("Error of Quantile IV, 100,000 people", "0.045", short(here[[1]]),
+    within(here[[1]], 0.045)),
   claim("The same, 10,000 people", "0.08", short(at_10000), within(at_10000, 0.08)),
   claim("Quantile IV errs least of the four: 100,000 people, default settings here",
     listed(published_of("n = 100,000")), listed(here), said(here[[1]] < 0.9 * min(here[-1]))),
   claim("The same: 10,000 people, best settings of a sweep", listed(published_of("n = 10,000")),
     listed(best["default", ]), said(is_least(best["default", ]))),
   claim("Its error rises least as h2 falls from 0.8 to 0.2 (best settings)",
-    least_rise(published_of("h2 = 0.2") - published_of("h2 = 0.8")), least_rise(h2_best), said(is_least(h2_best))),
+    least_rise(published_of("h2 = 0.2") - published_of("h2 = 0.8")), least_rise(h2_best),
+    said(is_least(h2_best))),
   claim(paste("Its error rises least as n falls (best settings; published 1,000,000 to 10,000,",
     "here 30,000 to 1000)"),
-    least_rise(published_of("n = 10,000") - published_of("n = 1,000,000")), least_rise(n_best), said(is_least(n_best))),
+    least_rise(published_of("n = 10,000") - published_of("n = 1,000,000")), least_rise(n_best),
+    said(is_least(n_best))),
   claim("Without tuning the number of quantiles rules the error", "2 to 7",
     paste0(short(min(by_q)), " to ", short(max(by_q)), " for ", min(n_quantiles), " to ",
       max(n_quantiles), " quantiles"), said(max(by_q) > 2 * min(by_q))),
