@@ -28,8 +28,8 @@ TARBALL := mrlearn_$(VERSION).tar.gz
 C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fuzz/*.c)
 INSTALL = MAKEFLAGS=-j`nproc` R CMD INSTALL --no-docs
 
-.PHONY: all help setup setup-dev demo test check ctest csan san fuzz torture valgrind bench oracle doc \
-  slurm doc-check fmt lint clean install install-san vignettes
+.PHONY: all help setup setup-dev demo test check check-full ctest csan san fuzz torture valgrind bench oracle \
+  doc slurm site spell doc-check fmt lint clean install install-san vignettes
 
 all: lint ctest test
 
@@ -62,6 +62,12 @@ install: setup
 check: setup-dev
 	@dev/copy.sh $(B)/check/src
 	@dev/check.sh $(B)/check $(TARBALL)
+
+## check-full the same with the manual as pdf and the checks of new packages; one note: new submission
+check-full:
+	@dev/setup.sh full
+	@dev/copy.sh $(B)/check/src
+	@dev/check.sh $(B)/check $(TARBALL) full
 
 # The core without R: every ctest/test_*.c against all of src/core, in three builds. Without OpenMP
 # what serves threads is unused, so that build does not warn of it.
@@ -164,6 +170,16 @@ doc-check: setup-dev
 	@Rscript dev/doc.R $(B)/doc-check
 	@diff -r NAMESPACE $(B)/doc-check/NAMESPACE && diff -r man $(B)/doc-check/man || \
 	  { echo "NAMESPACE or man/ is not what R/ says: run make doc"; exit 1; }
+
+## site       the documentation as a web site: build/site/index.html
+site: install
+	@dev/setup.sh site
+	@R_LIBS=$(LIB) Rscript dev/site.R $(B)/site
+
+## spell      spelling of the manual, vignettes and Markdown files; inst/WORDLIST has what is right
+spell:
+	@dev/setup.sh spell
+	@Rscript dev/spell.R
 
 ## fmt        clang-format the C files in place
 fmt: setup-dev

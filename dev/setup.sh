@@ -1,11 +1,16 @@
 #!/bin/sh
 # Install what is missing of dev/packages.txt: Debian's packages first, then CRAN.
-# Usage: dev/setup.sh run|dev     (dev includes run)
+# Usage: dev/setup.sh run|dev|site|spell|full     (dev includes run, the others dev)
 # Quiet, and about half a second, where nothing is missing.
 set -u
 level=${1:-run}
 list=$(dirname "$0")/packages.txt
-rows=$(grep -v '^#' "$list" | if [ "$level" = dev ]; then cat; else grep '^run '; fi)
+case $level in
+  run) levels=run ;;
+  dev) levels='run|dev' ;;
+  *) levels="run|dev|$level" ;;
+esac
+rows=$(grep -E "^($levels) " "$list")
 checks=$(echo "$rows" | cut -d ' ' -f 2)
 
 # The checks that fail, one per line.
