@@ -4,6 +4,7 @@
 #'
 #' What the results part of the STROBE-MR checklist asks for, from any result of the package: data,
 #' instruments and their strength, estimates with intervals, heterogeneity, pleiotropy, direction.
+#' In R Markdown it knits as a table.
 #'
 #' @param x A result of [mr_estimate()] or [mv_estimate()], or a fit of an `iv_*()` function.
 #' @param dat For summary data: the data that `x` is from, which instruments, their strength and
