@@ -11,9 +11,17 @@ describe <- function(x) {
     paste("with dimensions", paste(dim(x), collapse = " x "))
   }
   if (is.atomic(x) && is.null(dim(x)) && length(x) == 1L) {
-    return(if (is.character(x)) paste0("\"", x, "\"") else format(x, digits = 6))
+    return(if (is.character(x)) paste0("\"", shown_text(x), "\"") else format(x, digits = 6))
   }
   paste(class(x)[1], size)
+}
+
+# A string that can be printed: not long, and what is no text as its bytes.
+shown_text <- function(x) {
+  if (!is.na(x) && !validEnc(x)) {
+    x <- iconv(x, "latin1", "ASCII", sub = "byte")
+  }
+  if (!is.na(x) && nchar(x) > 200L) paste0(substr(x, 1L, 200L), "...") else x
 }
 
 check_flag <- function(x, arg = deparse1(substitute(x))) {
@@ -24,8 +32,9 @@ check_flag <- function(x, arg = deparse1(substitute(x))) {
 }
 
 check_number <- function(x, arg = deparse1(substitute(x)), min = -Inf, max = Inf, open = FALSE) {
-  inside <- is.numeric(x) && length(x) == 1L && is.finite(x) &&
-    (if (open) x > min && x < max else x >= min && x <= max)
+  value <- if (is.numeric(x) && length(x) == 1L) as.double(x) else NA_real_
+  inside <- is.finite(value) &&
+    (if (open) value > min && value < max else value >= min && value <= max)
   if (!inside) {
     range <- if (open) c("above", "below") else c("at least", "at most")
     bounds <- c(
@@ -34,28 +43,34 @@ check_number <- function(x, arg = deparse1(substitute(x)), min = -Inf, max = Inf
     rule <- paste(c("must be one finite number", bounds), collapse = ", ")
     stop_argument(arg, rule, describe(x))
   }
-  as.double(x)
+  value
 }
 
 check_count <- function(x, arg = deparse1(substitute(x)), min = 1, max = .Machine$integer.max) {
-  if (!is.numeric(x) || length(x) != 1L || !is.finite(x) || x != round(x) || x < min || x > max) {
+  value <- if (is.numeric(x) && length(x) == 1L) as.double(x) else NA_real_
+  if (!is.finite(value) || value != round(value) || value < min || value > max) {
     rule <- paste0(
       "must be one whole number, at least ", format(min, scientific = FALSE),
       if (max < .Machine$integer.max) paste0(", at most ", format(max, scientific = FALSE))
     )
     stop_argument(arg, rule, describe(x))
   }
-  as.integer(x)
+  as.integer(value)
+}
+
+# How many digits a print() shows; NULL: as the option says.
+check_digits <- function(digits) {
+  if (is.null(digits)) max(3L, getOption("digits") - 3L) else check_count(digits, max = 22)
 }
 
 check_string <- function(x, arg = deparse1(substitute(x)), null = FALSE) {
   if (null && is.null(x)) {
     return(NULL)
   }
-  if (!is.character(x) || length(x) != 1L || is.na(x)) {
+  if (!is.character(x) || length(x) != 1L || is.na(x) || !validEnc(x)) {
     stop_argument(arg, "must be one string", describe(x))
   }
-  x
+  as.character(x)
 }
 
 # One of a set of words; the default vector of a signature gives its first.
@@ -67,11 +82,11 @@ check_choice <- function(x, choices, arg = deparse1(substitute(x))) {
     stop_argument(arg, paste0("must be one of ", paste0("\"", choices, "\"", collapse = ", ")),
       describe(x))
   }
-  x
+  as.character(x)
 }
 
-# A finite numeric vector as plain doubles. n: required length.
-check_doubles <- function(x, arg = deparse1(substitute(x)), n = NULL, finite = TRUE) {
+# A finite numeric vector as plain doubles. n: required length; least: of any length from there on.
+check_doubles <- function(x, arg = deparse1(substitute(x)), n = NULL, finite = TRUE, least = 0L) {
   if (!(is.numeric(x) || is.logical(x)) || is.object(x) && !inherits(x, "integer64") &&
     is.factor(x)) {
     stop_argument(arg, "must be a numeric vector", describe(x))
@@ -79,6 +94,9 @@ check_doubles <- function(x, arg = deparse1(substitute(x)), n = NULL, finite = T
   x <- as.double(x)
   if (!is.null(n) && length(x) != n) {
     stop_argument(arg, paste("must have length", n), paste("length", length(x)))
+  }
+  if (length(x) < least) {
+    stop_argument(arg, paste("must have at least", least, "values"), length(x))
   }
   if (finite && any(!is.finite(x))) {
     stop_argument(arg, "must be finite", count_not_finite(x), what = "data")

@@ -143,7 +143,7 @@ conformal.list <- function(object, data, outcome, method = "cqr", conf_level = 0
   check_no_dots(...)
   method <- check_choice(method, "cqr")
   check_conf_level(conf_level)
-  if (!is.function(object$lower) || !is.function(object$upper)) {
+  if (!is.function(object[["lower"]]) || !is.function(object[["upper"]])) {
     stop_argument("object", "must have the functions `lower` and `upper`", shorten(names(object)))
   }
   y <- named_outcome(data, outcome)
@@ -267,7 +267,7 @@ calibration_outcome <- function(object, data) {
 named_outcome <- function(data, outcome) {
   check_calibration(data)
   outcome <- check_string(outcome)
-  if (is.null(data[[outcome]])) {
+  if (!outcome %in% names(data)) {
     stop_argument("data", paste0("must have the outcome `", outcome, "`"), shorten(names(data)))
   }
   check_doubles(data[[outcome]], "data")
@@ -364,6 +364,7 @@ glance.conformal <- function(x, ...) {
 
 #' @export
 print.conformal <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   cat("Conformal intervals (", x$method, if (x$asymmetric) ", asymmetric", ") for ", x$outcome,
     " of new rows, not for its mean under an intervention\n", format(100 * x$conf_level),
     " % by the ", x$k, "-th of ", x$n, " scores; margins ", format(x$below, digits = digits),

@@ -183,6 +183,9 @@ marginal_associations <- function(g, x, y, w) {
   size <- colSums(g^2)
   g <- r[, -(1:2), drop = FALSE]
   gg <- colSums(g^2)
+  if (!all(is.finite(c(gg, size)))) {
+    stop_mrl("numeric", "While regressing on genotypes: a result is not finite; rescale them.")
+  }
   varies <- gg > 1e-10 * size
   g <- g[, varies, drop = FALSE]
   gg <- gg[varies]

@@ -35,6 +35,11 @@ diagnostics <- function(fit, ...) {
 }
 
 #' @export
+diagnostics.default <- function(fit, ...) {
+  stop_argument("fit", "must be a fit of an iv_*() function", describe(fit))
+}
+
+#' @export
 diagnostics.iv_fit <- function(fit, ...) {
   check_no_dots(...)
   fit$diagnostics

@@ -44,10 +44,20 @@ effect_curve <- function(fit, x = NULL, ...) {
   UseMethod("effect_curve")
 }
 
+#' @export
+effect_curve.default <- function(fit, x = NULL, ...) {
+  stop_argument("fit", "must be a fit of an iv_*() function", describe(fit))
+}
+
 #' @rdname estimands
 #' @export
 ate <- function(fit, from, to, ...) {
   UseMethod("ate")
+}
+
+#' @export
+ate.default <- function(fit, from, to, ...) {
+  stop_argument("fit", "must be a fit of an iv_*() function", describe(fit))
 }
 
 #' @rdname estimands
@@ -56,10 +66,20 @@ cate <- function(fit, from, to, newdata = NULL, ...) {
   UseMethod("cate")
 }
 
+#' @export
+cate.default <- function(fit, from, to, newdata = NULL, ...) {
+  stop_argument("fit", "must be a fit of an iv_*() function", describe(fit))
+}
+
 #' @rdname estimands
 #' @export
 average_derivative <- function(fit, ...) {
   UseMethod("average_derivative")
+}
+
+#' @export
+average_derivative.default <- function(fit, ...) {
+  stop_argument("fit", "must be a fit of an iv_*() function", describe(fit))
 }
 
 #' @rdname estimands
@@ -69,7 +89,7 @@ effect_curve.iv_fit <- function(fit, x = NULL, reference = NULL, newdata = NULL,
   check_no_dots(...)
   exposure <- exposure_variable(fit, exposure)
   people <- people_of(fit, newdata, exposure)
-  x <- if (is.null(x)) default_levels(people, exposure) else check_doubles(x, "x")
+  x <- if (is.null(x)) default_levels(people, exposure) else check_doubles(x, "x", least = 1L)
   rows <- mean_design(fit, people, exposure, x)
   estimand <- mean_had(fit$outcome, exposure, "x")
   if (!is.null(reference)) {
@@ -229,6 +249,11 @@ design_rows <- function(fit, people, columns = names(fit$coefficients)) {
     }
   )
   full <- stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
+  absent <- setdiff(columns, colnames(full))
+  if (length(absent)) {
+    stop_mrl("data", "`newdata` does not fit the model: it gives no column ", shorten(absent),
+      "; are all variables of the type that the fit saw?")
+  }
   full[, columns, drop = FALSE]
 }
 

@@ -157,6 +157,9 @@ matrices_to_formula <- function(y, x, z, w, env) {
 
 # A vector, matrix or data.frame as a named list of double columns.
 numeric_columns <- function(x, arg, n) {
+  if (length(dim(x)) == 1L) {
+    x <- as.vector(x)
+  }
   known <- is.numeric(x) || is.logical(x) || is.data.frame(x)
   if (isS4(x) || !known || is.factor(x) || length(dim(x)) > 2L) {
     stop_argument(arg, "must be a numeric vector, matrix or data.frame", describe(x))

@@ -100,7 +100,13 @@ check_columns <- function(names, phenotypes, arg, except = NULL) {
 }
 
 covariate_names <- function(covariates) {
-  if (inherits(covariates, "formula")) all.vars(covariates) else covariates
+  if (inherits(covariates, "formula")) {
+    return(all.vars(covariates))
+  }
+  if (!is.null(covariates) && !is.character(covariates)) {
+    stop_argument("covariates", "must be a formula or names of columns", describe(covariates))
+  }
+  as.character(covariates)
 }
 
 check_family <- function(family, n) {

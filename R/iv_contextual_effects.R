@@ -175,7 +175,8 @@ context_people <- function(fit, newdata) {
 grid_values <- function(fit, name, at) {
   if (!is.null(at)) {
     at <- if (is.list(at)) at else list(at)
-    if (length(at) != length(name) || any(lengths(at) == 0L)) {
+    usable <- vapply(at, function(v) (is.atomic(v) || is.factor(v)) && length(v) > 0L, NA)
+    if (length(at) != length(name) || !all(usable)) {
       stop_argument("at", "must have values for each variable in `name`", describe(at))
     }
     return(stats::setNames(at, name))
@@ -227,7 +228,7 @@ effect_curve.iv_contextual <- function(fit, x = NULL, reference = NULL, newdata 
   x <- if (is.null(x)) {
     seq(fit$x_range[1], fit$x_range[2], length.out = 50)
   } else {
-    check_doubles(x, "x")
+    check_doubles(x, "x", least = 1L)
   }
   estimand <- mean_had(fit$outcome, exposure, "x")
   if (is.null(reference)) {

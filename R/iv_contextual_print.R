@@ -2,6 +2,7 @@
 
 #' @export
 print.iv_contextual <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   print_head(x)
   cat("average slope", if (x$link == "logit") " (log odds ratio)", "\n", sep = "")
   print_table(tidy(x, conf.int = TRUE), digits)
@@ -71,6 +72,7 @@ summary.iv_contextual <- function(object, conf_level = 0.95, ...) {
 
 #' @export
 print.summary.iv_contextual <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   print.iv_contextual(x$fit, digits)
   cat("\nSlopes of people:\n")
   print(x$slopes, digits = digits)

@@ -184,7 +184,7 @@ effect_curve.iv_control_function <- function(fit, x = NULL, reference = NULL, # 
   check_cf_exposure(fit, exposure)
   measure <- check_measure(fit, measure)
   seen <- fit$exposure_values
-  x <- if (is.null(x)) seq(min(seen), max(seen), length.out = 50) else check_doubles(x, "x")
+  x <- if (is.null(x)) seq(min(seen), max(seen), length.out = 50) else check_doubles(x, "x", least = 1L)
   if (fit$family == "cox" && is.null(reference)) {
     reference <- stats::median(seen)
   }
@@ -341,6 +341,7 @@ glance.iv_control_function <- function(x, ...) {
 
 #' @export
 print.iv_control_function <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   errors <- if (anyNA(x$vcov)) {
     "no standard errors (n_boot = 0)"
   } else if (x$vcov_type == "cluster") {

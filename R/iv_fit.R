@@ -123,15 +123,27 @@ fitted.iv_fit <- function(object, ...) {
   stats::napredict(object$na.action, object$fitted.values)
 }
 
+# Which coefficients a confint() is asked for, by name or number (a negative one leaves out).
+check_parm <- function(parm, known, what = "coefficients of the fit") {
+  at <- if (is.null(parm)) {
+    seq_along(known)
+  } else if (is.character(parm)) {
+    match(parm, known)
+  } else if (is.numeric(parm) && !anyNA(parm) && (all(parm > 0) || all(parm < 0))) {
+    seq_along(known)[parm]
+  }
+  if (anyNA(at) || !length(at)) {
+    shown <- if (is.character(parm)) shorten(setdiff(parm, known)) else describe(parm)
+    stop_argument("parm", paste("must name", what), shown)
+  }
+  at
+}
+
 #' @export
 confint.iv_fit <- function(object, parm = NULL, level = 0.95, ...) {
   level <- check_conf_level(level)
   all_terms <- names(object$coefficients)
-  parm <- if (is.null(parm)) all_terms else if (is.numeric(parm)) all_terms[parm] else parm
-  unknown <- setdiff(parm, all_terms)
-  if (length(unknown)) {
-    stop_argument("parm", "must name coefficients of the fit", shorten(unknown))
-  }
+  parm <- all_terms[check_parm(parm, all_terms)]
   half <- stats::qt((1 + level) / 2, object$df_test) * sqrt(diag(object$vcov)[parm])
   percent <- paste(format(100 * c((1 - level) / 2, (1 + level) / 2), trim = TRUE), "%")
   out <- cbind(object$coefficients[parm] - half, object$coefficients[parm] + half)

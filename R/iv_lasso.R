@@ -332,6 +332,7 @@ glance.iv_lasso <- function(x, ...) {
 
 #' @export
 print.iv_lasso <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   NextMethod()
   print_lasso_notes(x, digits)
   invisible(x)
@@ -339,6 +340,7 @@ print.iv_lasso <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
 
 #' @export
 print.summary.iv_lasso <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   NextMethod()
   print_lasso_notes(x$fit, digits)
   invisible(x)

@@ -295,6 +295,11 @@ training_history <- function(fit, ...) {
 }
 
 #' @export
+training_history.default <- function(fit, ...) {
+  stop_argument("fit", "must be a fit that training made, as of iv_quantile()", describe(fit))
+}
+
+#' @export
 training_history.iv_neural <- function(fit, ...) {
   check_no_dots(...)
   fit$history

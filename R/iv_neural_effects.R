@@ -108,7 +108,7 @@ effect_curve.iv_neural <- function(fit, x = NULL, reference = NULL, newdata = NU
   check_flag(simultaneous)
   exposure <- exposure_variable(fit, exposure)
   people <- people_of(fit, newdata, exposure)
-  x <- if (is.null(x)) default_levels(people, exposure) else check_doubles(x, "x")
+  x <- if (is.null(x)) default_levels(people, exposure) else check_doubles(x, "x", least = 1L)
   estimand <- mean_had(fit$outcome, exposure, "x")
   if (is.null(reference)) {
     drawn <- mean_levels(fit, people, exposure, x)

@@ -114,6 +114,10 @@ draw_band_of <- function(drawn, conf_level, simultaneous) {
     return(data.frame(band.low = rep(NA_real_, k), band.high = rep(NA_real_, k)))
   }
   se <- row_sd(drawn$draws)
+  if (!all(is.finite(se))) {
+    stop_mrl("numeric", "While drawing a band: the draws are not finite; the levels of the exposure ",
+      "are too large.")
+  }
   moves <- se > 1e-12 * max(se) # a contrast against itself does not
   distance <- abs(drawn$draws - rowMeans(drawn$draws))[moves, , drop = FALSE] / se[moves]
   largest <- if (any(moves)) apply(distance, 2, max) else 0

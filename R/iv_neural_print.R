@@ -17,6 +17,7 @@ glance.iv_quantile <- function(x, ...) {
 
 #' @export
 print.iv_neural <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   print_neural_head(x)
   print_derivative(x, digits)
   print_diagnostics(x, digits)
@@ -86,6 +87,7 @@ summary.iv_neural <- function(object, conf_level = 0.95, ...) {
 
 #' @export
 print.summary.iv_neural <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   print.iv_neural(x$fit, digits)
   if (!is.null(x$curve)) {
     cat("\nMean outcome with the exposure set",

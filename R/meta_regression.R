@@ -313,7 +313,7 @@ confint.meta_regression <- function(object, parm = NULL, level = NULL, ...) {
   out <- as.matrix(table[c("conf.low", "conf.high")])
   percent <- format(100 * c((1 - level) / 2, (1 + level) / 2), trim = TRUE, digits = 3)
   dimnames(out) <- list(table$term, paste(percent, "%"))
-  if (is.null(parm)) out else out[parm, , drop = FALSE]
+  out[check_parm(parm, rownames(out)), , drop = FALSE]
 }
 
 #' @export
@@ -347,6 +347,7 @@ residuals.meta_regression <- function(object, ...) {
 #' @rdname meta_regression
 #' @export
 print.meta_regression <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   check_no_dots(...)
   number <- function(v) format(v, digits = digits)
   g <- glance(x)

@@ -108,6 +108,7 @@ presso_outliers <- function(value, frame, dat) {
 
 #' @export
 print.mr_presso <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   shown <- function(p, least) {
     ifelse(is.na(p), "NA", ifelse(p == 0, paste0("<", format(least, digits = 3)),
       format(p, digits = digits)))

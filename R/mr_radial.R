@@ -109,6 +109,7 @@ radial_fit <- function(value, frame, snps, settings) {
 
 #' @export
 print.mr_radial <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   cat("Radial ", if (x$method == "ivw") "IVW" else "MR Egger", ", outliers with p < ",
     format(x$alpha), "\n", sep = "")
   for (i in seq_len(nrow(x$fit))) {

@@ -53,6 +53,12 @@ mutagenize <- function(model, sequences, ..., dir = NULL, per_chunk = NULL) {
   }
 }
 
+#' @export
+mutagenize.default <- function(model, sequences, ...) {
+  stop_argument("model", "must be a seq_model(), a seq_ensemble() or a seq_predictor()",
+    describe(model))
+}
+
 #' @rdname mutagenize
 #' @export
 mutagenize.seq_model <- function(model, sequences, positions = NULL, variants = NULL,
@@ -225,7 +231,7 @@ variant_frame <- function(effect, changes, input, model) {
   letters <- strsplit(paste0(model$alphabet$letters, model$alphabet$unknown), "")[[1]]
   ref <- as.integer(input$codes[cbind(changes$position + 1L, changes$sequence + 1L)])
   n <- length(model$output_names)
-  data.frame(
+  out <- data.frame(
     sequence = rep(input$ids[changes$sequence + 1L], each = n),
     position = rep(changes$position + 1L, each = n),
     ref = rep(letters[ref + 1L], each = n),
@@ -233,4 +239,5 @@ variant_frame <- function(effect, changes, input, model) {
     output = rep(model$output_names, ncol(effect)),
     effect = as.vector(effect)
   )
+  structure(out, class = c("variant_effects", "data.frame"))
 }

@@ -2,6 +2,7 @@
 
 #' @export
 print.iv_fit <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   print_head(x)
   table <- tidy(x, conf.int = TRUE, exposures_only = TRUE)
   print_table(table, digits)
@@ -29,6 +30,7 @@ summary.iv_fit <- function(object, conf_level = 0.95, ...) {
 
 #' @export
 print.summary.iv_fit <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   print_head(x$fit)
   print_table(x$coefficients, digits)
   cat("sigma ", format(x$fit$sigma, digits = digits), ", ", format(x$fit$df_test),

@@ -42,8 +42,10 @@ read_vcf <- function(file, windows = NULL) {
 
 check_windows <- function(windows) {
   need <- c("sequence", "chromosome", "start", "end")
+  plain <- function(v) is.atomic(v) && is.null(dim(v))
   if (!is.null(windows) && (!is.data.frame(windows) || !nrow(windows) ||
-    !all(need %in% names(windows)) || !is.numeric(windows$start) || !is.numeric(windows$end) ||
+    !all(need %in% names(windows)) || !all(vapply(windows[need], plain, NA)) ||
+    !is.numeric(windows$start) || !is.numeric(windows$end) ||
     anyNA(windows[need]) || any(windows$end < windows$start))) {
     stop_argument("windows",
       "must be a data.frame with `sequence`, `chromosome`, `start` and `end`", describe(windows))
@@ -78,8 +80,8 @@ place_variants <- function(variants, windows) {
   } else {
     hold <- function(i) {
       w <- windows[i, ]
-      mine <- variants[variants$chromosome == w$chromosome & variants$position >= w$start &
-        variants$position <= w$end, ]
+      here <- variants$chromosome == as.character(w$chromosome)
+      mine <- variants[here & variants$position >= w$start & variants$position <= w$end, ]
       data.frame(sequence = rep(as.character(w$sequence), nrow(mine)),
         position = mine$position - w$start + 1, mine[c("ref", "alt", "id")])
     }

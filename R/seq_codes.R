@@ -87,10 +87,7 @@ reverse_codes <- function(codes, alphabet) {
 #' read_fasta(file)
 #' @export
 read_fasta <- function(file) {
-  check_string(file)
-  if (!file.exists(file)) {
-    stop_argument("file", "must be a file that exists", describe(file))
-  }
+  check_file(file, "file")
   connection <- gzfile(file, "rt")
   on.exit(close(connection))
   lines <- trimws(readLines(connection, warn = FALSE))

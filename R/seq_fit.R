@@ -112,10 +112,11 @@ fit_sequences <- function(object, sequences, labels, loss = "squared", loss_weig
                           progress = interactive(), n_threads = mrl_threads(), ...,
                           stay = FALSE) {
   check_no_dots(...)
+  control <- check_control(control)
   data <- seq_training_data(object, sequences, labels, loss, loss_weights, unit)
   how <- seq_keeping(checkpoint, checkpoint_every, progress, stay)
   seed <- seed_of_run(seed, how$saved)
-  rows <- seq_training_rows(data, valid, check_control(control), check_flag(bootstrap), seed)
+  rows <- seq_training_rows(data, valid, control, check_flag(bootstrap), seed)
   seq_train(object, data, rows, control, check_flag(warm_start), seed, n_threads, how)
 }
 

@@ -72,9 +72,10 @@ check_alphabet <- function(alphabet) {
     return(list(name = alphabet, letters = found[1], unknown = found[2]))
   }
   letters <- strsplit(toupper(alphabet), "")[[1]]
-  if (length(letters) < 2L || length(letters) > 64L || anyDuplicated(letters)) {
+  if (length(letters) < 2L || length(letters) > 64L || anyDuplicated(letters) ||
+    !all(grepl("^[!-~]$", letters))) {
     stop_argument("alphabet",
-      "must be \"DNA\", \"RNA\", \"protein\" or a string of 2 to 64 different letters",
+      "must be \"DNA\", \"RNA\", \"protein\" or a string of 2 to 64 different ASCII letters",
       describe(alphabet))
   }
   list(name = alphabet, letters = paste(letters, collapse = ""),

@@ -52,6 +52,10 @@ print.seq_predictor <- function(x, ...) {
 
 # With a length: that of the sequences where it has none of its own.
 predictor_of_length <- function(model, sequences) {
+  if (!inherits(sequences, c("XStringSet", "XString")) &&
+    (!is.atomic(sequences) || is.null(sequences))) {
+    stop_argument("sequences", "must be a character vector or one-hot codes", describe(sequences))
+  }
   if (is.null(model$length)) {
     one <- length(dim(sequences)) == 3L
     model$length <- if (one) dim(sequences)[2] else nchar(as.character(sequences[1]), "bytes")

@@ -37,14 +37,18 @@
 #' @export
 map_shards <- function(shards, f, ..., combine = NULL, workers = c("auto", "threads", "future"),
                        progress = interactive()) {
-  if (!is.vector(shards) || !length(shards)) {
+  if (!(is.atomic(shards) || is.list(shards)) || !is.vector(shards) || !length(shards)) {
     stop_argument("shards", "must be a vector or list with at least one shard", describe(shards))
   }
   if (!is.function(f)) {
     stop_argument("f", "must be a function of a shard", describe(f))
   }
-  if (!is.null(combine)) {
-    combine <- match.fun(combine)
+  if (is.character(combine) && length(combine) == 1L) {
+    combine <- get0(combine, parent.frame(), mode = "function")
+    combine <- if (is.null(combine)) NA else combine
+  }
+  if (!is.null(combine) && !is.function(combine)) {
+    stop_argument("combine", "must be NULL, or a function or the name of one", describe(combine))
   }
   workers <- check_workers(if (missing(workers)) "auto" else workers)
   teller <- count_teller(progress, length(shards), 0L, "Shards")

@@ -65,6 +65,7 @@ as.data.frame.mr_sim <- function(x, row.names = NULL, optional = FALSE, ...) {
 #' @export
 print.mr_sim <- function(x, n = 6L, digits = 4L, ...) {
   n <- check_count(n, min = 0)
+  digits <- check_digits(digits)
   cat(attr(x, "about", exact = TRUE), sep = "\n")
   cat("\n")
   most <- 8L

@@ -186,7 +186,8 @@ sequence_oracle <- function(settings, motifs) {
 
 # Sequences of equal length, of letters that DNA has.
 check_dna <- function(sequences, arg = "sequences") {
-  if (!is.character(sequences) || !length(sequences) || anyNA(sequences)) {
+  if (!is.character(sequences) || !length(sequences) || anyNA(sequences) ||
+    !all(validEnc(sequences))) {
     stop_argument(arg, "must be character without missing values", describe(sequences))
   }
   size <- nchar(sequences)

@@ -190,6 +190,7 @@ as_column <- function(values, at) {
 
 #' @export
 print.sweep_design <- function(x, n = 10L, ...) {
+  n <- check_count(n, min = 0)
   cat("Design of ", big(nrow(x)), " runs\n", sep = "")
   print(utils::head(listed_text(x), n))
   if (nrow(x) > n) {

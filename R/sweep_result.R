@@ -120,6 +120,8 @@ drop_sweep <- function(x) {
 
 #' @export
 print.sweep <- function(x, n = 10L, digits = 3L, ...) {
+  n <- check_count(n, min = 0)
+  digits <- check_digits(digits)
   count <- table(factor(x$status, c("ok", "failed", "waiting")))
   cat("Sweep of ", big(nrow(x)), " runs: ", count[["ok"]], " ok",
     if (count[["failed"]]) paste0(", ", count[["failed"]], " failed"),

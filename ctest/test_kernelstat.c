@@ -260,6 +260,10 @@ static void test_entropy(void)
   }
   CHECK(mrl_entropy_nearest(&value, NULL, a, N, Q, 5, scratch, &one) == MRL_NOT_FINITE);
   CHECK(mrl_entropy_nearest(&value, NULL, a, 5, Q, 5, scratch, &one) == MRL_BAD_ARGUMENT);
+  for (int i = 0; i < N * Q; i++) {
+    a[i] *= 1e300; /* squares of differences are infinite */
+  }
+  CHECK(mrl_entropy_nearest(&value, NULL, a, N, Q, 5, scratch, &one) == MRL_NOT_FINITE);
   free(scratch);
 }
 

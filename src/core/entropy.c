@@ -247,6 +247,9 @@ mrl_status mrl_nearest(double *distance, size_t *which, const double *x, size_t 
       t.heap[m] = INFINITY;
     }
     search(&t, 0, 0, n, i);
+    if (!isfinite(t.heap[0])) { /* squares overflow: fewer than k rows are at any distance */
+      return MRL_NOT_FINITE;
+    }
     distance[t.order[i]] = sqrt(t.heap[0]);
     which[t.order[i]] = t.order[t.from[0]];
     if (i % POLL_ROWS == 0) {

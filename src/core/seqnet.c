@@ -166,7 +166,7 @@ mrl_status mrl_seqnet_carve(mrl_seqnet *net, size_t *bad, mrl_arena *arena,
   if (arena->failed || !net->node) {
     return arena->failed ? MRL_NO_MEMORY : MRL_OK;
   }
-  if (length < 1 || n_letters < 1 || n_outputs < 1) {
+  if (length < 1 || n_letters < 1 || n_letters > MRL_SEQ_MAX_LETTERS || n_outputs < 1) {
     return MRL_BAD_ARGUMENT;
   }
   memset(net->node, 0, sizeof *net->node);

@@ -74,9 +74,9 @@ typedef struct {
 
 /*
  * Lays a net out over an arena (a measuring one leaves *net unusable, and checks nothing). outputs
- * (n_outputs), all different. MRL_BAD_ARGUMENT for a layer out of range, MRL_TOO_FEW where an input
- * is shorter than a layer needs, MRL_NO_MEMORY; *bad is then the number of the layer, from 0, or
- * n_layers if it is an output.
+ * (n_outputs), all different. MRL_BAD_ARGUMENT for a layer out of range or more letters than
+ * MRL_SEQ_MAX_LETTERS, MRL_TOO_FEW where an input is shorter than a layer needs, MRL_NO_MEMORY;
+ * *bad is then the number of the layer, from 0, or n_layers if it is an output or a size.
  */
 mrl_status mrl_seqnet_carve(mrl_seqnet *net, size_t *bad, mrl_arena *arena,
                             const mrl_seq_layer *layers, size_t n_layers, const size_t *outputs,
