@@ -29,7 +29,7 @@ context_values <- function(fit, newdata) {
     check_newdata(newdata, fit$context)
     newdata <- newdata[[fit$context]]
   }
-  at <- check_doubles(newdata, "newdata")
+  at <- check_doubles(newdata, "newdata", least = 1L)
   outside <- sum(at < fit$basis$range[1] | at > fit$basis$range[2])
   if (outside) {
     warn_mrl("extrapolation", outside, " of ", length(at), " values of `", fit$context,
@@ -80,6 +80,7 @@ curve_p <- function(regression) {
 #' @rdname mr_contextual
 #' @export
 print.mr_contextual <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   check_no_dots(...)
   number <- function(v) format(v, digits = digits)
   p <- function(v) format.pval(v, digits = digits, eps = 1e-16)

@@ -45,7 +45,7 @@ effect_curve.iv_delivr <- function(fit, x = NULL, exposure = NULL, conf_level = 
   x <- if (is.null(x)) {
     seq(min(fit$x_hat), max(fit$x_hat), length.out = 50)
   } else {
-    check_doubles(x, "x")
+    check_doubles(x, "x", least = 1L)
   }
   data.frame(
     x = x, estimate = delivr_curve(fit, x), std.error = NA_real_, conf.low = NA_real_,
@@ -104,6 +104,7 @@ glance.iv_delivr <- function(x, ...) {
 
 #' @export
 print.iv_delivr <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   cat("DeLIVR: tests of an effect of ", x$exposures, " on ", x$outcome, "\n",
     if (x$two_sample) {
       paste0(x$nobs_exposure, " rows with the exposure, ", x$nobs, " with the outcome")

@@ -97,14 +97,7 @@ confint.iv_doubly_ranked <- function(object, parm = NULL, level = 0.95, ...) {
   out <- as.matrix(table[c("conf.low", "conf.high")])
   ends <- paste(format(100 * c((1 - level) / 2, (1 + level) / 2), trim = TRUE), "%")
   dimnames(out) <- list(names(object$coefficients), ends)
-  if (is.null(parm)) {
-    return(out)
-  }
-  known <- if (is.numeric(parm)) seq_len(nrow(out)) else rownames(out)
-  if (!all(parm %in% known)) {
-    stop_argument("parm", "must name strata of the fit", describe(parm))
-  }
-  out[parm, , drop = FALSE]
+  out[check_parm(parm, rownames(out), "strata of the fit"), , drop = FALSE]
 }
 
 #' @rdname strata_results
@@ -114,7 +107,7 @@ effect_curve.iv_doubly_ranked <- function(fit, x = NULL, reference = NULL, expos
   check_no_dots(...)
   check_choice(if (is.null(exposure)) fit$exposures else exposure, fit$exposures, "exposure")
   ends <- fit$curve$ends
-  x <- if (is.null(x)) seq(ends[1], ends[2], length.out = 50) else check_doubles(x, "x")
+  x <- if (is.null(x)) seq(ends[1], ends[2], length.out = 50) else check_doubles(x, "x", least = 1L)
   reference <- if (is.null(reference)) {
     fit$mean_exposure
   } else {
@@ -217,6 +210,7 @@ strata_estimand <- function(fit, to, from) {
 #' @rdname strata_results
 #' @export
 print.iv_doubly_ranked <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   check_no_dots(...)
   print_strata_head(x)
   print_table(tidy(x, conf.int = TRUE)[-1], digits)
@@ -234,6 +228,7 @@ summary.iv_doubly_ranked <- function(object, ...) {
 
 #' @export
 print.summary.iv_doubly_ranked <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  digits <- check_digits(digits)
   check_no_dots(...)
   print_strata_head(x$fit)
   shown <- c("stratum", "n", "x.min", "x.mean", "x.max", "bx", "bx.se", "by", "by.se", "estimate",
