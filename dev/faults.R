@@ -143,20 +143,20 @@ interrupts <- list(
       seed = 1)
   },
   "mr_leave_one_out" = function() {
-    mr_leave_one_out(summary_data, "Weighted mode", n_boot = 5000, seed = 1)
+    mr_leave_one_out(summary_data, "Weighted mode", n_boot = 2000, seed = 1)
   },
   "mr_presso_test" = function() mr_presso_test(summary_data, 2e5, seed = 1),
   "mv_estimate" = function() {
     mv_estimate(lipid_chd, mv_methods()$name, n = 1e5, n_boot = 3e4, num_pert = 2e3, seed = 1)
   },
   "kernel_test, permutations" = function() {
-    kernel_test(people$X[1:1500], people$Y[1:1500], n_perm = 2000, seed = 1)
+    kernel_test(people$X[1:1500], people$Y[1:1500], n_perm = 300, seed = 1)
   },
   "entropy" = function() entropy(cbind(stats::qnorm(stats::ppoints(1e4)), sin(1:1e4))),
   "meta_random, groups" = function() {
     meta_random(sin(1:2e5), rep(1, 2e5), "PM", group = rep(1:2e4, 10))
   },
-  "mutagenize" = function() mutagenize(trained, rep(reads$sequence, 20)),
+  "mutagenize" = function() mutagenize(trained, rep(reads$sequence, 4)),
   "fit(<seq_model>)" = function() {
     fit(network, reads$sequence, labels, seed = 3, control = seq_control(epochs = 100,
       patience = 0))
@@ -165,7 +165,7 @@ interrupts <- list(
     seq_ensemble(network, reads$sequence, labels, n = 5, bootstrap = TRUE, seed = 3,
       control = seq_control(epochs = 20, patience = 0))
   },
-  "predict(<seq_model>)" = function() predict(trained, rep(reads$sequence, 400)),
+  "predict(<seq_model>)" = function() predict(trained, rep(reads$sequence, 100)),
   "run_sweep" = function() {
     run_sweep(sweep_design(method = c("quantile", "deep"), data_seed = 1:3, seed = 3),
       data = function(seed) sim_nonlinear(n = 1000, n_variants = 3, seed = seed),
@@ -174,9 +174,9 @@ interrupts <- list(
   "snp_associations" = function() {
     snp_associations(chip, data.frame(matrix(sin(1:4e5), 4000)), vcov = "HC1")
   },
-  "genotype_pcs" = function() genotype_pcs(chip, 50),
+  "genotype_pcs" = function() genotype_pcs(chip, 20),
   "sim_nonlinear" = function() sim_nonlinear(n = 2e6, n_variants = 5, seed = 1),
-  "sim_sequences" = function() sim_sequences(n = 2e4, length = 300, seed = 1)
+  "sim_sequences" = function() sim_sequences(n = 1e4, length = 200, seed = 1)
 )
 
 # What two runs share: their numbers.

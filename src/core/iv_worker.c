@@ -108,9 +108,8 @@ mrl_status mrl_ivn_begin_first(mrl_ivn_worker *worker, size_t fold,
   const mrl_task task = mrl_first_task(&worker->first_data, worker->part, worker->n_train,
                                        worker->part + worker->n_train, worker->n_valid);
   MRL_TRY(carve_train(worker, &problem->nets->first.net, &task, settings, ctx));
-  return mrl_loss_check(&worker->first_data.loss, 1) == MRL_OK || task.loss != mrl_loss_tile
-             ? MRL_OK
-             : MRL_BAD_ARGUMENT;
+  /* Ordered quantiles have one output more than levels, and a loss of their own. */
+  return task.loss == mrl_loss_tile ? mrl_loss_check(&worker->first_data.loss, 1) : MRL_OK;
 }
 
 mrl_status mrl_ivn_begin_second(mrl_ivn_worker *worker, const mrl_train_settings *settings,
