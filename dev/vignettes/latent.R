@@ -84,6 +84,7 @@ of_bias <- function(r) {
 }
 by_cell <- function(rows, label) {
   rows <- rows[!is.na(rows$bias), ]
+  rows <- rows[order(match(rows$method, c(latent_names, "auto")), label(rows), rows$hard), ]
   do.call(rbind, lapply(parts_of(rows, paste(label(rows), rows$n_env, rows$hard)), function(r) {
     cbind(fit = label(r)[1], of_bias(r))
   }))
