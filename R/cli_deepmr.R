@@ -47,7 +47,8 @@ cli_deepmr_command <- function() {
 }
 
 deep_control_names <- function() {
-  setdiff(names(formals(deep_settings)), c("frame", "pairs", "control", "seed", "n_threads"))
+  setdiff(names(formals(deep_settings)),
+    c("frame", "pairs", "levels", "control", "seed", "n_threads"))
 }
 
 run_deepmr <- function(given) {

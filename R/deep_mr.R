@@ -12,7 +12,8 @@
 #' @param sequences Sequences that the model was not trained on, named or not: a character vector, a
 #'   Biostrings set or a one-hot array. Names must differ.
 #' @param exposure,outcome Names of two outputs of the model.
-#' @param method,meta,pairs,interval,... As in [deep_mr_effects()]; `...`: its other arguments.
+#' @param method,meta,pairs,interval,... As in [deep_mr_effects()]; `...`: its other arguments but
+#'   `levels`, which the model predicts.
 #' @param type,n_dropout As in [mutagenize()]; not for a [seq_predictor()], whose function gives
 #'   what it gives. `type = "response"` on counts (a network trained with the loss `"poisson"`)
 #'   makes effects differences of expected counts, which additive confounders leave alone.
@@ -41,14 +42,14 @@
 #' result
 #' @export
 deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "REML",
-                    pairs = NULL, interval = c("auto", "pairs", "pairs_half", "pairs_members",
-                      "designed", "designed_half", "designed_members", "moderated", "member",
-                      "none"),
+                    pairs = NULL, interval = c("auto", "pairs", "pairs_plain", "pairs_half",
+                      "pairs_members", "designed", "designed_half", "designed_members",
+                      "moderated", "member", "none"),
                     type = c("link", "response"), positions = NULL, reverse_complement = FALSE,
                     n_dropout = 0, ..., n_threads = mrl_threads()) {
   type <- check_choice(type, c("link", "response"))
   interval <- check_choice(interval, c("auto", deep_intervals))
-  check_deep_dots(...)
+  check_deep_dots(..., without = "levels")
   effects <- model_effects(model, sequences, type, positions, reverse_complement, n_dropout,
     list(...)$seed, n_threads)
   outputs <- unique(effects$output)
@@ -58,7 +59,21 @@ deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "
     effects <- effects[effects$output %in% c(exposure, outcome), , drop = FALSE]
   }
   frame <- deep_frame(effects, exposure, outcome)
-  deep_run(frame, deep_settings(frame, method, interval, meta, pairs, ..., n_threads = n_threads))
+  levels <- if (!is.null(pairs)) {
+    model_levels(model, sequences, type, reverse_complement, n_threads)
+  }
+  deep_run(frame, deep_settings(frame, method, interval, meta, pairs, levels, ...,
+    n_threads = n_threads))
+}
+
+# What a model predicts of the sequences themselves.
+model_levels <- function(model, sequences, type, reverse_complement, n_threads) {
+  sequences <- plain_sequences(sequences)
+  if (inherits(model, "seq_predictor")) {
+    return(stats::predict(model, sequences))
+  }
+  stats::predict(model, sequences, type = type, reverse_complement = reverse_complement,
+    n_threads = n_threads)
 }
 
 # What mutations do to a model's outputs.
@@ -81,9 +96,9 @@ model_effects <- function(model, sequences, type, positions, reverse_complement,
 }
 
 # `...` of deep_mr() are arguments of deep_mr_effects().
-check_deep_dots <- function(...) {
+check_deep_dots <- function(..., without = character()) {
   known <- setdiff(names(formals(deep_settings)),
-    c("frame", "method", "interval", "meta", "pairs", "n_threads"))
+    c("frame", "method", "interval", "meta", "pairs", "n_threads", without))
   given <- names(list(...))
   wrong <- if (...length() && is.null(given)) "an unnamed one" else setdiff(given, known)
   if (length(wrong)) {

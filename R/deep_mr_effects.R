@@ -18,11 +18,16 @@
 #' treat the effects of a sequence as independent: of predicted effects they are not (all share the
 #' prediction of the sequence itself; intraclass correlations of .8 were measured), so that IVW's
 #' intervals are far too narrow and Egger's are wide by accident. For the slope, `interval` is
-#' * `"pairs"`: the error of slopes is learnt from measured pairs (see [deep_mr_pairs()]), its mean
-#'   is taken off and its spread makes the interval. `"pairs_half"`: spread half the same for all,
-#'   half by the sequence's own variation between members; `"pairs_members"`: the same, and the
-#'   size of the spread is learnt from pairs and members (these count as their number less one
-#'   sequences), which helps where pairs are few or noisy;
+#' * `"pairs"`: the error of slopes is learnt from measured pairs (see [deep_mr_pairs()]). It is
+#'   regressed on the predicted levels of exposure and outcome (`levels`), as what a model has wrong
+#'   of a slope differs with where on the scale of labels a sequence lies (as by a confounder's
+#'   motif); what is expected is taken off, and what is left makes the interval. Members of an
+#'   ensemble are heard beforehand: half of their typical variance counts as if it had been seen in
+#'   as many errors as there are members less one. Without `levels`: one mean error for all;
+#' * `"pairs_plain"`: one mean error, its spread from the pairs alone. `"pairs_half"`: spread half
+#'   the same for all, half by the sequence's own variation between members; `"pairs_members"`: the
+#'   same, and the size of the spread is learnt from pairs and members (these count as their number
+#'   less one sequences);
 #' * `"designed"`, `"designed_half"`, `"designed_members"`: the same for several measured mutants of
 #'   each sequence, with the reference measured several times;
 #' * `"member"`: the standard deviation of the members' slopes with Student's t. Only of members
@@ -63,6 +68,8 @@
 #'   deviations as for `threshold` (for `"f"`, the root of F): where none reaches this, instruments
 #'   are what the model errs by, or mutations of other factors' motifs. 0: any.
 #' @param pairs What [deep_mr_pairs()] returns.
+#' @param levels What the model predicts of the sequences themselves, for `interval = "pairs"`: a
+#'   data.frame with `sequence` and a column for each output, as [predict()] of a model returns it.
 #' @param conf_level Level of all intervals.
 #' @param n_boot Bootstrap draws of medians and modes.
 #' @param control What [deep_mr_control()] returns.
@@ -79,8 +86,8 @@
 #'     `conf.high` (of the mean effect), `df`, `k` (sequences), `tau`, `tau.low`, `tau.high`,
 #'     `pred.low`, `pred.high`, `main`;
 #'   * `shift`: matrix (sequence, member), what each member moves the slope by;
-#'   * `calibration`: of pairs, `n`, `delta` (mean error of slopes), `se_delta`, `psi`, and the
-#'     data.frame `errors`; else NULL;
+#'   * `calibration`: of pairs, `n`, `delta` (mean error of slopes), `se_delta`, `psi` (variance of
+#'     errors, of what is left of them by level), `by_level`, and the data.frame `errors`; else NULL;
 #'   * `exposure`, `outcome`, `interval`, `instruments` (rule, threshold, mean, SD), `too_few`
 #'     (share of sequences with too few instruments), `conf_level`.
 #'
@@ -100,22 +107,22 @@
 #' deep_mr_effects(effects, "x", "y")
 #' @export
 deep_mr_effects <- function(effects, exposure, outcome, method = NULL,
-                            interval = c("auto", "pairs", "pairs_half", "pairs_members",
-                              "designed", "designed_half", "designed_members", "moderated",
-                              "member", "none"),
+                            interval = c("auto", "pairs", "pairs_plain", "pairs_half",
+                              "pairs_members", "designed", "designed_half", "designed_members",
+                              "moderated", "member", "none"),
                             meta = "REML", instruments = c("z", "f", "none"), threshold = NULL,
-                            least = 3, strongest = 0, pairs = NULL, conf_level = 0.95,
-                            n_boot = 1000, control = deep_mr_control(), seed = NULL,
-                            n_threads = mrl_threads()) {
+                            least = 3, strongest = 0, pairs = NULL, levels = NULL,
+                            conf_level = 0.95, n_boot = 1000, control = deep_mr_control(),
+                            seed = NULL, n_threads = mrl_threads()) {
   frame <- deep_frame(effects, exposure, outcome)
-  deep_run(frame, deep_settings(frame, method, interval, meta, pairs, instruments, threshold, least,
-    strongest, conf_level, n_boot, control, seed, n_threads))
+  deep_run(frame, deep_settings(frame, method, interval, meta, pairs, levels, instruments,
+    threshold, least, strongest, conf_level, n_boot, control, seed, n_threads))
 }
 
 deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML", pairs = NULL,
-                          instruments = "z", threshold = NULL, least = 3, strongest = 0,
-                          conf_level = 0.95, n_boot = 1000, control = deep_mr_control(),
-                          seed = NULL, n_threads = mrl_threads()) {
+                          levels = NULL, instruments = "z", threshold = NULL, least = 3,
+                          strongest = 0, conf_level = 0.95, n_boot = 1000,
+                          control = deep_mr_control(), seed = NULL, n_threads = mrl_threads()) {
   rules <- c("z", "f", "none")
   instruments <- check_choice(instruments, rules, "instruments")
   threshold <- if (is.null(threshold)) {
@@ -138,7 +145,7 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
     slope = "slope" %in% method, interval = interval,
     meta = check_choice(meta, meta_methods), rule = instruments, threshold = threshold,
     least = check_count(least), strongest = check_number(strongest, min = 0), pairs = pairs,
-    conf_level = check_conf_level(conf_level), n_boot = n_boot,
+    levels = check_deep_levels(levels, frame), conf_level = check_conf_level(conf_level), n_boot = n_boot,
     control = check_deep_control(control), seed = seed, n_threads = check_threads(n_threads)
   )
 }
@@ -159,6 +166,27 @@ check_deep_interval <- function(interval, pairs, n_members) {
     }
   }
   if (interval %in% c("member", "moderated") && n_members < 2L) "none" else interval
+}
+
+# Predicted levels as a matrix (sequence, exposure and outcome).
+check_deep_levels <- function(levels, frame) {
+  if (is.null(levels)) {
+    return(NULL)
+  }
+  if (!is.data.frame(levels)) {
+    stop_argument("levels", "must be a data.frame, as predict() returns it", describe(levels))
+  }
+  outputs <- c(frame$exposure, frame$outcome)
+  check_mr_columns(levels, c("sequence", outputs), "levels")
+  at <- match(frame$sequence, as.character(levels$sequence))
+  if (anyNA(at)) {
+    stop_argument("levels", "must have a row for each sequence of the effects",
+      paste("none for", shorten(frame$sequence[is.na(at)])), what = "data")
+  }
+  each <- lapply(outputs, function(name) {
+    check_doubles(levels[[name]], paste0("levels$", name))[at]
+  })
+  matrix(unlist(each), length(at), dimnames = list(frame$sequence, NULL))
 }
 
 deep_run <- function(frame, settings) {
@@ -225,8 +253,9 @@ slope_reach <- function(fit, wide, settings) {
     return(list(delta = 0, df = by$df,
       reach = stats::qt((1 + settings$conf_level) / 2, by$df) * by$se))
   }
-  c(df = Inf, calibrated_reach(fit, wide, interval, settings$control, settings$conf_level,
-    settings$n_threads))
+  levels <- settings$levels
+  c(df = Inf, calibrated_reach(fit, wide, settings,
+    if (!is.null(levels)) levels[fit$sequence, , drop = FALSE]))
 }
 
 slope_rows <- function(fit, reach, frame, settings) {

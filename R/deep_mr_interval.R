@@ -1,8 +1,8 @@
 # How far slopes of sequences are from the truth: by measured pairs, or by an ensemble's members.
 
 deep_intervals <- c(
-  "pairs", "pairs_half", "pairs_members", "designed", "designed_half", "designed_members",
-  "moderated", "member", "none"
+  "pairs", "pairs_plain", "pairs_half", "pairs_members", "designed", "designed_half",
+  "designed_members", "moderated", "member", "none"
 )
 
 #' Settings of intervals from measured pairs
@@ -127,8 +127,11 @@ member_errors <- function(fit, interval) {
   list(se = sqrt(variance), df = fit$n_members + 3)
 }
 
-# Half-widths around slope + delta for sequences with members' SDs `sd`; NA where there is none.
-calibrated_reach <- function(fit, wide, interval, control, conf_level, n_threads) {
+# Shifts of the slopes and half-widths around them; NA where there is none. levels: matrix (sequence,
+# exposure and outcome) or NULL.
+calibrated_reach <- function(fit, wide, settings, levels) {
+  interval <- settings$interval
+  control <- settings$control
   designed <- startsWith(interval, "designed")
   half <- endsWith(interval, "_half") || endsWith(interval, "_members")
   pairs <- calibration_pairs(wide, fit, control)
@@ -152,27 +155,66 @@ calibrated_reach <- function(fit, wide, interval, control, conf_level, n_threads
   } else {
     list(new = rep(1, length(fit$slope)), calibration = rep(1, errors$n))
   }
-  settings <- list(
-    unit = max(stats::median(abs(errors$b)), control$least_unit), level = conf_level,
-    df = if (endsWith(interval, "_members")) fit$n_members - 1 else 0,
-    psi0 = if (half) size$base else 0, n_threads = check_threads(n_threads)
-  )
-  reach_of(errors, size, !is.na(fit$slope) & !is.na(size$new), settings)
+  by <- if (interval == "pairs" && !is.null(levels)) {
+    level_covariates(as.matrix(pairs[c("level_x", "level_y")]), levels)
+  } else {
+    list(calibration = matrix(1, errors$n, 1), new = matrix(1, length(fit$slope), 1))
+  }
+  reach_of(errors, size, by, !is.na(fit$slope) & !is.na(size$new),
+    c(list(unit = max(stats::median(abs(errors$b)), control$least_unit),
+      level = settings$conf_level, n_threads = settings$n_threads, own = interval == "pairs"),
+    size_prior(interval, fit, size)))
 }
 
-reach_of <- function(errors, size, known, settings) {
-  out <- .Call(C_deepmr_reach, list(z = errors$z, v0 = errors$v0, h = size$calibration),
-    size$new[known], settings)
+# What members say of the size of errors beforehand: degrees of freedom and variance. The ensemble
+# errs by less than its members do; half of their variance was found on data that nothing is
+# reported of.
+size_prior <- function(interval, fit, size) {
+  if (endsWith(interval, "_members")) {
+    return(list(df = fit$n_members - 1, psi0 = size$base))
+  }
+  base <- if (fit$n_members > 1L) typical_variance(fit$sd) else NA
+  if (interval != "pairs" || !isTRUE(base > 0)) {
+    return(list(df = 0, psi0 = 0))
+  }
+  list(df = fit$n_members - 1, psi0 = base / 2)
+}
+
+# What errors are regressed on: 1, and the predicted levels in standard deviations of the pairs',
+# no further out than the pairs go.
+level_covariates <- function(known, levels) {
+  centre <- colMeans(known)
+  spread <- apply(known, 2, stats::sd)
+  use <- which(is.finite(spread) & spread > 0)
+  standard <- function(x) sweep(sweep(x[, use, drop = FALSE], 2, centre[use]), 2, spread[use], "/")
+  known <- standard(known)
+  new <- standard(levels)
+  for (j in seq_along(use)) {
+    new[, j] <- pmin(pmax(new[, j], min(known[, j])), max(known[, j]))
+  }
+  list(calibration = cbind(1, known), new = cbind(1, new))
+}
+
+reach_of <- function(errors, size, by, known, settings) {
+  out <- .Call(C_deepmr_reach,
+    list(z = errors$z, v0 = errors$v0, h = size$calibration, x = unname(by$calibration)),
+    list(h = size$new[known], x = unname(by$new[known, , drop = FALSE])), settings)
   check_status(out$status, "calibrating on measured pairs")
-  q <- stats::qnorm((1 + settings$level) / 2)
-  reach <- rep(NA_real_, length(known))
-  reach[known] <- sqrt(pmax(out$value$reach^2 - q^2 * out$value$variance, 0) +
-    q^2 * errors$se_delta^2)
+  law <- out$value$reach
+  delta <- reach <- rep(NA_real_, length(known))
+  if (settings$own) {
+    delta[known] <- law[, 1]
+    reach[known] <- law[, 3]
+  } else { # the mean error is that of the ratio of sums, with an error that needs no model
+    q <- stats::qnorm((1 + settings$level) / 2)
+    delta[known] <- errors$delta
+    reach[known] <- sqrt(pmax(law[, 3]^2 - q^2 * law[, 2], 0) + q^2 * errors$se_delta^2)
+  }
   list(
-    delta = errors$delta, reach = reach,
+    delta = delta, reach = reach,
     calibration = list(
       n = errors$n, delta = errors$delta, se_delta = errors$se_delta, lambda = errors$lambda,
-      psi = sum(out$value$weight * out$value$t^2),
+      psi = sum(out$value$weight * out$value$t^2), by_level = ncol(by$calibration) > 1L,
       errors = data.frame(sequence = errors$sequence, slope = errors$b, error = errors$z,
         noise.sd = sqrt(errors$v0))
     )

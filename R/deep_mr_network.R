@@ -43,7 +43,8 @@
 #' @param fdr False discovery rate at which an edge is called (Benjamini and Hochberg 1995).
 #' @param type,positions,reverse_complement,n_dropout For a model, as in [deep_mr()].
 #' @param ... Other arguments of [deep_mr_effects()]: `instruments` and `threshold` (with `sites`,
-#'   of the mutations within them), `least`, `interval`, `method`, `conf_level`, ....
+#'   of the mutations within them), `least`, `interval`, `method`, `conf_level`, .... `levels` need
+#'   not be given with a model.
 #' @param n_threads Number of threads; results do not depend on it.
 #' @return A list of class `deep_mr_network`:
 #'   * `edges`: data.frame `exposure, outcome, estimate` (mean effect), `std.error, statistic,
@@ -79,6 +80,7 @@ deep_mr_network <- function(effects, sequences = NULL, outputs = NULL, edges = N
   check_deep_dots(...)
   fdr <- check_number(fdr, min = 0, max = 1)
   n_threads <- check_threads(n_threads)
+  given <- list(...)
   if (!is.data.frame(effects)) {
     if (is.list(sites) && !is.data.frame(sites)) {
       sites <- motif_sites(sequences, sites)
@@ -86,15 +88,18 @@ deep_mr_network <- function(effects, sequences = NULL, outputs = NULL, edges = N
     if (is.null(sequences)) {
       stop_argument("sequences", "must be given with a model", "NULL")
     }
-    effects <- model_effects(effects, sequences, check_choice(type, c("link", "response")),
-      positions, reverse_complement, n_dropout, list(...)$seed, n_threads)
+    type <- check_choice(type, c("link", "response"))
+    if (!is.null(pairs) && is.null(given$levels)) {
+      given$levels <- model_levels(effects, sequences, type, reverse_complement, n_threads)
+    }
+    effects <- model_effects(effects, sequences, type, positions, reverse_complement, n_dropout,
+      given$seed, n_threads)
   }
   effects <- check_deep_effects(effects)
   asked <- network_edges(edges, outputs, unique(effects$output))
   sites <- check_sites(sites, effects)
   distances <- check_distances(distances)
   breaks <- check_breaks(breaks)
-  given <- list(...)
   if (!is.null(effects[["member"]])) {
     used <- unique(c(asked$exposure, asked$outcome))
     effects <- gather_members(effects[effects$output %in% used, , drop = FALSE], used)

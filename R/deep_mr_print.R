@@ -30,7 +30,9 @@ print_deep_head <- function(x) {
 
 deep_interval_words <- function(x) {
   words <- c(
-    pairs = "calibrated on measured pairs",
+    pairs = paste0("calibrated on measured pairs",
+      if (isTRUE(x$calibration$by_level)) ", by predicted level"),
+    pairs_plain = "calibrated on measured pairs, one error for all",
     pairs_half = "calibrated on measured pairs, half by the members",
     pairs_members = "calibrated on measured pairs and the members",
     designed_members = "calibrated on designed measurements and the members",

@@ -171,8 +171,8 @@ static void test_law(const mrl_ctx *ctx)
   const double sd = sqrt(squares / (N - 1));
   mrl_deepmr_law law;
   mrl_deepmr_prior prior = {.unit = 1};
-  CHECK(mrl_deepmr_learn(&law, z, v0, h, N, &prior) == MRL_OK);
-  CHECK_NEAR(law.centre, 0.3, 1e-12);
+  mrl_deepmr_errors errors = {.z = z, .v0 = v0, .h = h, .x = h, .n = N, .n_covariate = 1};
+  CHECK(mrl_deepmr_learn(&law, &errors, &prior) == MRL_OK);
   double psi = 0, total = 0;
   for (size_t g = 0; g < MRL_DEEPMR_N_GRID; g++) {
     psi += law.weight[g] * law.t[g] * law.t[g];
@@ -180,23 +180,62 @@ static void test_law(const mrl_ctx *ctx)
   }
   CHECK_NEAR(total, 1, 1e-12);
   CHECK_NEAR(sqrt(psi), sd, 0.05 * sd); /* steps of the grid are a tenth apart */
-  double reach[3];
-  const double sizes[] = {1, 1, 4};
-  CHECK(mrl_deepmr_reach(reach, sizes, 3, &law, 0.95, ctx) == MRL_OK);
+  double out[3 * MRL_DEEPMR_N_REACH];
+  const double *reach = out + 3 * MRL_DEEPMR_REACH;
+  const double sizes[] = {1, 1, 4}, ones[] = {1, 1, 1};
+  CHECK(mrl_deepmr_reach(out, sizes, ones, 3, &law, 0.95, ctx) == MRL_OK);
+  CHECK_NEAR(out[3 * MRL_DEEPMR_CENTRE], 0.3, 1e-12);
+  CHECK_NEAR(out[3 * MRL_DEEPMR_VARIANCE], psi / N, 0.01 * sd * sd / N);
   CHECK_NEAR(reach[0], 1.959964 * sqrt(psi), 0.01 * sd);
   CHECK_NEAR(reach[1], reach[0], 0);
   CHECK_NEAR(reach[2], 2 * reach[0], 0.01 * sd);
-  CHECK(mrl_deepmr_learn(&law, z, v0, h, 1, &prior) == MRL_TOO_FEW);
+  errors.n = 1;
+  CHECK(mrl_deepmr_learn(&law, &errors, &prior) == MRL_TOO_FEW);
+  errors.n = N;
+  errors.n_covariate = MRL_DEEPMR_MOST_COVARIATES + 1;
+  CHECK(mrl_deepmr_learn(&law, &errors, &prior) == MRL_BAD_ARGUMENT);
+  errors.n_covariate = 1;
   /* As much weight on another variance as the data have: the mean of the two. */
   prior.df = N;
   prior.psi0 = 4 * sd * sd;
-  CHECK(mrl_deepmr_learn(&law, z, v0, h, N, &prior) == MRL_OK);
+  CHECK(mrl_deepmr_learn(&law, &errors, &prior) == MRL_OK);
   size_t most = 0;
   for (size_t g = 0; g < MRL_DEEPMR_N_GRID; g++) {
     most = law.weight[g] > law.weight[most] ? g : most;
   }
   CHECK_NEAR(law.t[most], sqrt(2.5) * sd, 0.06 * sqrt(2.5) * sd); /* half a step of the grid */
-  CHECK(mrl_deepmr_reach(reach, sizes, 3, &law, 1, ctx) == MRL_BAD_ARGUMENT);
+  CHECK(mrl_deepmr_reach(out, sizes, ones, 3, &law, 1, ctx) == MRL_BAD_ARGUMENT);
+}
+
+/* Errors that are 0.1 + 0.4 x2 - 0.2 x3 and +-0.05: the line is found, the rest is small. */
+static void test_law_by_levels(const mrl_ctx *ctx)
+{
+  enum { N = 4000 };
+  static double z[N], v0[N], h[N], x[3 * N];
+  for (size_t i = 0; i < N; i++) {
+    h[i] = x[i] = 1;
+    x[N + i] = (double)(i % 20) / 10 - 0.95;
+    x[2 * N + i] = (double)(i / 20 % 10) / 5 - 0.9;
+    z[i] = 0.1 + 0.4 * x[N + i] - 0.2 * x[2 * N + i] + (i / 200 % 2 ? 0.05 : -0.05);
+  }
+  const mrl_deepmr_errors errors = {.z = z, .v0 = v0, .h = h, .x = x, .n = N, .n_covariate = 3};
+  const mrl_deepmr_prior prior = {.unit = 1};
+  mrl_deepmr_law law;
+  CHECK(mrl_deepmr_learn(&law, &errors, &prior) == MRL_OK);
+  const double to_come[] = {1, 1, 0, 0, 0, 1}, sizes[] = {1, 1}; /* rows (1, 0, 0), (1, 0, 1) */
+  double out[2 * MRL_DEEPMR_N_REACH];
+  CHECK(mrl_deepmr_reach(out, sizes, to_come, 2, &law, 0.95, ctx) == MRL_OK);
+  /* The prior N(0, 3^2) draws by some (1 / 9) (0.05^2 / N) of the coefficients. */
+  CHECK_NEAR(out[0], 0.1, 1e-6);
+  CHECK_NEAR(out[1], -0.1, 1e-6);
+  CHECK_NEAR(out[2 * MRL_DEEPMR_REACH], 1.959964 * 0.05, 0.05 * 1.96 * 0.05); /* the grid's steps */
+  CHECK(out[2 * MRL_DEEPMR_VARIANCE + 1] > out[2 * MRL_DEEPMR_VARIANCE]);     /* further out */
+  /* Columns that are equal are told apart by the prior alone: no error. */
+  for (size_t i = 0; i < N; i++) {
+    x[2 * N + i] = x[N + i];
+  }
+  CHECK(mrl_deepmr_learn(&law, &errors, &prior) == MRL_OK);
+  CHECK_NEAR(law.d[20][1], law.d[20][2], 1e-6);
 }
 
 int main(void)
@@ -207,6 +246,7 @@ int main(void)
     test_refusals(&ctx);
     test_noise(&ctx);
     test_law(&ctx);
+    test_law_by_levels(&ctx);
   }
   return CTEST_DONE();
 }

@@ -82,14 +82,27 @@ mrl_status mrl_deepmr_noise(double *cov, const double *at, size_t n, const doubl
 /* Values of sqrt(psi): 1e-4, and 70 from .003 to 3 with equal steps of the log. */
 enum { MRL_DEEPMR_N_GRID = 71 };
 
-/* The posterior of d and psi: d flat, psi on the grid with prior weights psi^(-df / 2)
- * exp(-df psi0 / (2 psi)), as if psi0 had been seen as a variance with df degrees of freedom; equal
- * weights for df = 0. */
+/* Covariates of errors at most: 1, and the levels of exposure and outcome. */
+enum { MRL_DEEPMR_MOST_COVARIATES = 3 };
+
+/* Errors z_i of slopes, N(x_i' d, v0_i + psi h_i). x (n, n_covariate) by column, its first
+ * column 1. n at least 2, v0 >= 0 and h > 0. */
 typedef struct {
-  double t[MRL_DEEPMR_N_GRID];                       /* sqrt(psi) */
-  double weight[MRL_DEEPMR_N_GRID];                  /* posterior; sums to 1 */
-  double d[MRL_DEEPMR_N_GRID], v[MRL_DEEPMR_N_GRID]; /* mean and variance of d given psi */
-  double centre, variance;                           /* of d */
+  const double *z, *v0, *h; /* (n) */
+  const double *x;
+  size_t n, n_covariate;
+} mrl_deepmr_errors;
+
+/* The posterior of d and psi: d_1 flat, the others N(0, (3 unit)^2), psi on the grid with prior
+ * weights psi^(-df / 2) exp(-df psi0 / (2 psi)), as if psi0 had been seen as a variance with df
+ * degrees of freedom; equal weights for df = 0. */
+typedef struct {
+  double t[MRL_DEEPMR_N_GRID];      /* sqrt(psi) */
+  double weight[MRL_DEEPMR_N_GRID]; /* posterior; sums to 1 */
+  size_t n_covariate;
+  /* mean and covariance (by column) of d given psi */
+  double d[MRL_DEEPMR_N_GRID][MRL_DEEPMR_MOST_COVARIATES];
+  double v[MRL_DEEPMR_N_GRID][MRL_DEEPMR_MOST_COVARIATES * MRL_DEEPMR_MOST_COVARIATES];
 } mrl_deepmr_law;
 
 typedef struct {
@@ -97,13 +110,21 @@ typedef struct {
   double df, psi0;
 } mrl_deepmr_prior;
 
-/* z, v0, h (n), n at least 2, v0 >= 0 and h > 0. MRL_NOT_FINITE. */
-mrl_status mrl_deepmr_learn(mrl_deepmr_law *law, const double *z, const double *v0, const double *h,
-                            size_t n, const mrl_deepmr_prior *prior);
+/* MRL_TOO_FEW: n < 2 or unit <= 0. MRL_BAD_ARGUMENT: the number of covariates. MRL_NOT_FINITE. */
+mrl_status mrl_deepmr_learn(mrl_deepmr_law *law, const mrl_deepmr_errors *errors,
+                            const mrl_deepmr_prior *prior);
 
-/* reach (n): c with posterior mass `level` in centre +- c, for the error N(d, psi h_i) of a slope
- * to come, h (n). Equal h behind each other are computed once. Polls. */
-mrl_status mrl_deepmr_reach(double *reach, const double *h, size_t n, const mrl_deepmr_law *law,
-                            double level, const mrl_ctx *ctx);
+enum {
+  MRL_DEEPMR_CENTRE,   /* of x' d: mean */
+  MRL_DEEPMR_VARIANCE, /* and variance */
+  MRL_DEEPMR_REACH,    /* c with posterior mass `level` in centre +- c, for the error to come */
+  MRL_DEEPMR_N_REACH
+};
+
+/* out (n, MRL_DEEPMR_N_REACH): for errors N(x_i' d, psi h_i) of slopes to come, h (n), x (n, the
+ * law's number of covariates), by column. Rows equal to the one before are not computed again.
+ * Polls. */
+mrl_status mrl_deepmr_reach(double *out, const double *h, const double *x, size_t n,
+                            const mrl_deepmr_law *law, double level, const mrl_ctx *ctx);
 
 #endif

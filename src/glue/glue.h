@@ -69,7 +69,7 @@ SEXP C_control_function_basis(SEXP x, SEXP basis);
 SEXP C_control_function_fit(SEXP y, SEXP x, SEXP w, SEXP z, SEXP weights, SEXP cluster,
                             SEXP settings);
 SEXP C_deepmr_noise(SEXP at, SEXP level, SEXP e, SEXP settings);
-SEXP C_deepmr_reach(SEXP errors, SEXP h_new, SEXP settings);
+SEXP C_deepmr_reach(SEXP errors, SEXP to_come, SEXP settings);
 SEXP C_deepmr_slopes(SEXP effect, SEXP se, SEXP members, SEXP at, SEXP settings);
 SEXP C_delivr_fit(SEXP mu, SEXP y, SEXP weights, SEXP part, SEXP settings);
 SEXP C_density_mode(SEXP x, SEXP weight, SEXP settings);

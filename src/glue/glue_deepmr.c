@@ -87,33 +87,35 @@ static void copy_grid(SEXP list, int i, const double *from)
   }
 }
 
-/* errors: list(z, v0, h). Value: list(t, weight, d, v, centre, variance, reach). */
-SEXP C_deepmr_reach(SEXP errors, SEXP h_new, SEXP settings)
+/* errors: list(z, v0, h, x), to_come: list(h, x); x: matrices with a row for each, of as many
+ * columns. Value: list(t, weight, reach), reach (n, centre, variance and reach). */
+SEXP C_deepmr_reach(SEXP errors, SEXP to_come, SEXP settings)
 {
-  static const char *const names[] = {"t", "weight", "d", "v", "centre", "variance", "reach"};
-  const R_xlen_t n = XLENGTH(glue_item(errors, "z")), n_new = XLENGTH(h_new);
-  const double *z = glue_dbl(glue_item(errors, "z"), n, "z");
-  const double *v0 = glue_dbl(glue_item(errors, "v0"), n, "v0");
-  const double *h = glue_dbl(glue_item(errors, "h"), n, "h");
-  const double *wanted = glue_dbl(h_new, n_new, "h_new");
+  static const char *const names[] = {"t", "weight", "reach"};
+  const R_xlen_t n = XLENGTH(glue_item(errors, "z")), n_new = XLENGTH(glue_item(to_come, "h"));
+  const size_t p = glue_ncol(glue_item(errors, "x"), n, "x");
+  const mrl_deepmr_errors known = {.z = glue_dbl(glue_item(errors, "z"), n, "z"),
+                                   .v0 = glue_dbl(glue_item(errors, "v0"), n, "v0"),
+                                   .h = glue_dbl(glue_item(errors, "h"), n, "h"),
+                                   .x = glue_dbl(glue_item(errors, "x"), -1, "x"),
+                                   .n = (size_t)n,
+                                   .n_covariate = p};
+  const double *h = glue_dbl(glue_item(to_come, "h"), n_new, "h");
+  const double *x = glue_dbl(glue_item(to_come, "x"), n_new * (R_xlen_t)p, "x");
   const double level = glue_item_dbl(settings, "level");
   const mrl_deepmr_prior prior = {.unit = glue_item_dbl(settings, "unit"),
                                   .df = glue_item_dbl(settings, "df"),
                                   .psi0 = glue_item_dbl(settings, "psi0")};
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
-  SEXP value = PROTECT(glue_list(names, 7));
-  double *reach = glue_list_dbl(value, 6, n_new);
-  mrl_deepmr_law law = {.centre = 0};
-  mrl_status status = mrl_deepmr_learn(&law, z, v0, h, (size_t)n, &prior);
+  SEXP value = PROTECT(glue_list(names, 3));
+  double *reach = glue_list_matrix(value, 2, (size_t)n_new, MRL_DEEPMR_N_REACH);
+  mrl_deepmr_law law = {.n_covariate = 0};
+  mrl_status status = mrl_deepmr_learn(&law, &known, &prior);
   if (status == MRL_OK) {
-    status = mrl_deepmr_reach(reach, wanted, (size_t)n_new, &law, level, &ctx);
+    status = mrl_deepmr_reach(reach, h, x, (size_t)n_new, &law, level, &ctx);
   }
   copy_grid(value, 0, law.t);
   copy_grid(value, 1, law.weight);
-  copy_grid(value, 2, law.d);
-  copy_grid(value, 3, law.v);
-  *glue_list_dbl(value, 4, 1) = law.centre;
-  *glue_list_dbl(value, 5, 1) = law.variance;
   SEXP out = glue_result(status, value);
   UNPROTECT(1);
   return out;

@@ -53,10 +53,39 @@ oracle_deep_reach <- function(law, h, level) {
     tol = 1e-13)$root
 }
 
+# Shifts and half-widths of the interval "pairs": errors z regressed on the columns of x by the normal
+# equations at each size of error, half of the members' typical variance known beforehand.
+oracle_deep_by_level <- function(z, v0, x, new, unit, df, psi0, level) {
+  t <- oracle_deep_grid(unit)
+  prior <- diag(c(0, rep(1 / (3 * unit)^2, ncol(x) - 1)), ncol(x))
+  each <- lapply(t, function(t) {
+    total <- diag(v0 + t^2)
+    cov <- solve(t(x) %*% solve(total) %*% x + prior)
+    d <- cov %*% t(x) %*% solve(total, z)
+    # log p(z | t): that of z at d, over the posterior's density there.
+    log_weight <- sum(stats::dnorm(z, x %*% d, sqrt(v0 + t^2), log = TRUE)) -
+      drop(t(d) %*% prior %*% d) / 2 + log(det(cov)) / 2 - df / 2 * (2 * log(t) + psi0 / t^2)
+    list(d = d, cov = cov, log_weight = log_weight)
+  })
+  log_weight <- vapply(each, `[[`, 0, "log_weight")
+  weight <- exp(log_weight - max(log_weight))
+  weight <- weight / sum(weight)
+  rows <- apply(new, 1, function(w) {
+    mean <- vapply(each, function(one) sum(w * one$d), 0)
+    sd <- sqrt(t^2 + vapply(each, function(one) drop(t(w) %*% one$cov %*% w), 0))
+    centre <- sum(weight * mean)
+    mass <- function(c) {
+      sum(weight * (stats::pnorm(centre + c, mean, sd) - stats::pnorm(centre - c, mean, sd)))
+    }
+    c(centre, stats::uniroot(function(c) mass(c) - level, c(0, 100 * max(sd)), tol = 1e-13)$root)
+  })
+  list(delta = unname(rows[1, ]), reach = unname(rows[2, ]))
+}
+
 # Half-widths and shift by pairs that calibrate (wide: f, g, dx, dy, n, n_mutant, and the noise at
 # both, lists of matrices), of sequences with slopes and members' SDs, both named by id.
 oracle_deep_calibrated <- function(pairs, noise, noise_mutant, slope, sd, n_members, interval,
-                                   level) {
+                                   level, x = NULL) {
   groups <- if (startsWith(interval, "designed")) {
     split(seq_len(nrow(pairs)), factor(pairs$sequence, unique(pairs$sequence)))
   } else {
@@ -78,14 +107,21 @@ oracle_deep_calibrated <- function(pairs, noise, noise_mutant, slope, sd, n_memb
   sd_pairs <- sd[vapply(groups, function(i) pairs$sequence[i[1]], "")]
   s0 <- exp(mean(log(sd_pairs^2)))
   h_of <- function(s) {
-    if (grepl("_", interval)) {
+    if (grepl("_half|_members", interval)) {
       1 / 2 + (4 * s0 + (n_members - 1) * s^2) / (n_members + 3) / (2 * s0)
     } else {
       rep(1, length(s))
     }
   }
+  unit <- max(stats::median(abs(parts$b)), 0.3)
+  if (interval == "pairs") {
+    n <- length(sd)
+    return(oracle_deep_by_level(parts$u / (lambda * parts$ff), parts$v / (lambda * parts$ff)^2,
+      if (is.null(x)) matrix(1, nrow(parts)) else x[[1]], if (is.null(x)) matrix(1, n) else x[[2]],
+      unit, n_members - 1, exp(mean(log(sd^2))) / 2, level))
+  }
   law <- oracle_deep_law(parts$u / (lambda * parts$ff), parts$v / (lambda * parts$ff)^2,
-    h_of(sd_pairs), max(stats::median(abs(parts$b)), 0.3),
+    h_of(sd_pairs), unit,
     df = if (endsWith(interval, "members")) n_members - 1 else 0, psi0 = s0)
   q <- stats::qnorm((1 + level) / 2)
   h <- pmin(h_of(sd), max(h_of(sd_pairs)))

@@ -61,6 +61,29 @@ test_that("an ensemble of networks goes through", {
   expect_identical(ask(ensemble$members[[1]], n_dropout = 4, seed = 1), masks)
 })
 
+test_that("a model's levels are those that it predicts, scale and letters alike", {
+  set.seed(3)
+  model <- seq_model(list(
+    seq_layer("conv", units = 2, taps = 3), seq_layer("activation", activation = "relu"),
+    seq_layer("global_max"), seq_layer("dense", units = 2)
+  ), 10, output_names = c("x", "y"), parameters = sin(1:32))
+  model$training <- list(loss = "poisson") # as if trained on counts
+  sequences <- stats::setNames(toy_sequences, paste0("s", 1:4))
+  pairs <- toy_pairs()
+  fit <- deep_mr(model, sequences, "x", "y", pairs = pairs, instruments = "none",
+    type = "response")
+  level <- predict(model, sequences, type = "response")
+  want <- deep_mr_effects(mutagenize(model, sequences, type = "response"), "x", "y",
+    instruments = "none", pairs = pairs, levels = level)
+  expect_identical(fit, want)
+  expect_true(fit$calibration$by_level)
+  expect_error(deep_mr(model, sequences, "x", "y", pairs = pairs, levels = level),
+    class = "mrlearn_error_argument")
+  # The calibration is of what a function predicts, too.
+  toy <- deep_mr(toy_model(), sequences, "x", "y", pairs = pairs, instruments = "none")
+  expect_true(toy$calibration$by_level)
+})
+
 test_that("pairs hold predicted and measured differences", {
   sequences <- c(a = "ACGT", b = "CCCC", a1 = "CCGT", b1 = "CCCA")
   labels <- cbind(x = c(1, 0, 0.2, 1.5), y = c(5, 3, 3.1, 4))

@@ -132,6 +132,52 @@ test_that("intervals by pairs are those of the loops", {
   }
 })
 
+test_that("errors by level are those of the loops, and taken off", {
+  set.seed(12)
+  effects <- toy_effects(n_seq = 15)
+  pairs <- toy_pairs(n = 60)
+  # The model's slopes are off by a tenth for each unit of the exposure's level.
+  x <- pairs$output == "x"
+  pairs$effect[!x] <- pairs$effect[!x] + 0.1 * (pairs$level[x] - 5) * pairs$effect[x]
+  levels <- data.frame(sequence = paste0("s", 15:1), y = stats::rnorm(15, 5), x = 1:15)
+  fit <- deep_mr_effects(effects, "x", "y", pairs = pairs, levels = levels)
+  expect_true(fit$calibration$by_level)
+  moved <- fit$local$estimate - fit$local$slope
+  wide <- wide_pairs(pairs, "x", "y")
+  at <- effects$effect[effects$output == "x"]
+  used <- wide[wide$keep & abs(wide$f - mean(at)) >= sd(at), ]
+  null <- wide[abs(wide$f) < 0.75 & abs(wide$g) < 0.75, ]
+  noise_at <- function(x, y) {
+    lapply(seq_along(x), function(i) {
+      oracle_deep_noise(c(x[i], y[i]), cbind(null$level_x, null$level_y),
+        cbind(null$dx - null$f, null$dy - null$g), 80)
+    })
+  }
+  known <- cbind(used$level_x, used$level_y)
+  asked <- as.matrix(levels[15:1, c("x", "y")])
+  new <- vapply(1:2, function(j) {
+    inside <- pmin(pmax(asked[, j], min(known[, j])), max(known[, j]))
+    (inside - mean(known[, j])) / sd(known[, j])
+  }, numeric(15))
+  member_sd <- deep_mr_effects(effects, "x", "y", interval = "member")$local$std.error
+  slow <- oracle_deep_calibrated(used, noise_at(used$level_x, used$level_y),
+    noise_at(used$mutant_x, used$mutant_y), NULL,
+    setNames(c(member_sd, rep(1, 60)), c(paste0("s", 1:15), paste0("s", 16:75)))[1:15], 4, "pairs",
+    0.95, list(cbind(1, scale(known)), cbind(1, new)))
+  expect_equal(moved, slow$delta, tolerance = 1e-9)
+  expect_equal(fit$local$conf.high - fit$local$estimate, slow$reach, tolerance = 1e-8)
+  # Levels from 3 to 7 lie where most pairs do: the correction falls by a tenth for each, give or
+  # take its standard error, near .5 sqrt(2) sqrt(1 + 1.2^2) / (3 sqrt(60)): .05.
+  expect_lt(abs(mean(diff(moved[3:7])) + 0.1), 0.15)
+  # Threads and the order of `levels` change nothing; levels alike for all teach nothing.
+  expect_identical(deep_mr_effects(effects, "x", "y", pairs = pairs, levels = levels[15:1, ],
+    n_threads = 3)$local, fit$local)
+  pairs$level <- 5
+  flat <- deep_mr_effects(effects, "x", "y", pairs = pairs, levels = levels)
+  expect_false(flat$calibration$by_level)
+  expect_identical(flat$local, deep_mr_effects(effects, "x", "y", pairs = pairs)$local)
+})
+
 test_that("calibration takes the shared error off", {
   # The model's slopes are .5 too high in all pairs: 60 pairs with noise .5 per measurement and
   # f of SD 3 estimate that with a standard error near .5 sqrt(2) sqrt(1 + 1.2^2) / (3 sqrt(60)),
@@ -237,6 +283,11 @@ test_that("bad input is refused with its class", {
     deep_mr_effects(effects, "x", "y", pairs = pairs[pairs$keep, ])
   })
   refused(as.matrix(1), "x", "y")
+  refused(effects, "x", "y", pairs = pairs, levels = 1)
+  refused(effects, "x", "y", pairs = pairs, levels = data.frame(sequence = "s1", x = 1, y = 1),
+    what = "data")
+  refused(effects, "x", "y", pairs = pairs, levels = data.frame(sequence = "s1", x = 1),
+    what = "data")
   refused(transform(effects, std.error = -1), "x", "y", what = "data")
   refused(transform(effects, effect = NA_real_), "x", "y", what = "data")
   refused(effects, "x", "y", threshold = -1)
