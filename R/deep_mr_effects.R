@@ -87,7 +87,7 @@
 #'     `pred.low`, `pred.high`, `main`;
 #'   * `shift`: matrix (sequence, member), what each member moves the slope by;
 #'   * `calibration`: of pairs, `n`, `delta` (mean error of slopes), `se_delta`, `psi` (variance of
-#'     errors, of what is left of them by level), `by_level`, and the data.frame `errors`; else NULL;
+#'     errors, or of what levels leave of them), `by_level`, and the data.frame `errors`; else NULL;
 #'   * `exposure`, `outcome`, `interval`, `instruments` (rule, threshold, mean, SD), `too_few`
 #'     (share of sequences with too few instruments), `conf_level`.
 #'
@@ -145,8 +145,8 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
     slope = "slope" %in% method, interval = interval,
     meta = check_choice(meta, meta_methods), rule = instruments, threshold = threshold,
     least = check_count(least), strongest = check_number(strongest, min = 0), pairs = pairs,
-    levels = check_deep_levels(levels, frame), conf_level = check_conf_level(conf_level), n_boot = n_boot,
-    control = check_deep_control(control), seed = seed, n_threads = check_threads(n_threads)
+    levels = check_deep_levels(levels, frame), conf_level = check_conf_level(conf_level),
+    n_boot = n_boot, control = check_deep_control(control), seed = seed, n_threads = check_threads(n_threads)
   )
 }
 

@@ -127,8 +127,8 @@ member_errors <- function(fit, interval) {
   list(se = sqrt(variance), df = fit$n_members + 3)
 }
 
-# Shifts of the slopes and half-widths around them; NA where there is none. levels: matrix (sequence,
-# exposure and outcome) or NULL.
+# Shifts of the slopes and half-widths around them; NA where there is none. levels: matrix
+# (sequence, exposure and outcome) or NULL.
 calibrated_reach <- function(fit, wide, settings, levels) {
   interval <- settings$interval
   control <- settings$control

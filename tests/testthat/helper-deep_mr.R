@@ -53,8 +53,8 @@ oracle_deep_reach <- function(law, h, level) {
     tol = 1e-13)$root
 }
 
-# Shifts and half-widths of the interval "pairs": errors z regressed on the columns of x by the normal
-# equations at each size of error, half of the members' typical variance known beforehand.
+# Shifts and half-widths of the interval "pairs": errors z regressed on the columns of x by the
+# normal equations at each size of error, half of the members' typical variance known beforehand.
 oracle_deep_by_level <- function(z, v0, x, new, unit, df, psi0, level) {
   t <- oracle_deep_grid(unit)
   prior <- diag(c(0, rep(1 / (3 * unit)^2, ncol(x) - 1)), ncol(x))
