@@ -8,7 +8,10 @@ meta_tests <- c("z", "t", "knha", "adhoc")
 #'
 #' Combines the estimates of each group (studies of one effect, genetic variants of one exposure,
 #' sequences of one effect) in a model `estimate ~ N(mean, se^2 + tau2)`, where `tau2` is the
-#' variance of the true effects. All groups are computed in one call, on threads.
+#' variance of the true effects. All groups are computed in one call, on threads. The test `"z"`
+#' does not count the error of `tau2`: of 10 studies its 95 % intervals held the mean in 92 to 93 %
+#' where effects vary about as much as errors, and in 97 % where they do not; those of `"knha"` in
+#' 95 % (2000 simulations each, bench/reliability.md of the sources).
 #'
 #' @section Definitions:
 #' They are those of the package metafor (Viechtbauer 2010). With `w = 1 / (se^2 + tau2)` the mean
@@ -196,7 +199,7 @@ meta_table <- function(value, groups, method, test, prediction, conf_level) {
     pred.low = estimate - reach, pred.high = estimate + reach, k = k,
     tau2.low = column(5L), tau2.high = column(6L), method = method, test = test
   )
-  if (is.null(groups$label)) out else data.frame(group = groups$label, out)
+  new_estimates(if (is.null(groups$label)) out else data.frame(group = groups$label, out))
 }
 
 q_p <- function(q, df) {

@@ -1,7 +1,10 @@
 #' Diagnostics of summary-data Mendelian randomization
 #'
 #' Are the variants strong, do they agree, do they act directly on the outcome, does the causal
-#' arrow point the right way? One row per exposure-outcome pair, or per variant.
+#' arrow point the right way? One row per exposure-outcome pair, or per variant. The test of Egger's
+#' intercept takes no standard error below that of the variants' own errors, as usual, and so
+#' rejects less than it says: 2.5 % at the level 5 % where no variant is pleiotropic (1000
+#' simulations, bench/reliability.md of the sources).
 #'
 #' @param dat A harmonised data.frame, as for [mr_estimate()]. Steiger's test takes `r.exposure` and
 #'   `r.outcome` (correlations of variant and trait) or, where they are missing, `pval.exposure` and

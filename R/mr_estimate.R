@@ -99,7 +99,11 @@ mr_methods <- function() {
 #'
 #' Applies methods of two-sample Mendelian randomization to every exposure-outcome pair of a
 #' harmonised data frame, as TwoSampleMR's `harmonise_data()` makes it, in one call of compiled code
-#' on threads.
+#' on threads. Intervals of 95 % do not all hold 95 % even where every variant is valid: in 1000
+#' simulations each (bench/mr_coverage.csv of the sources) those of medians and modes held 97 to
+#' 99.6 %, those of the robust, bootstrapped and radial Egger regressions and of MR GRIP 91 to 95 %,
+#' and of the contamination mixture 80 to 93 %; the others hold 93.5 to 97 %. With pleiotropy each
+#' holds what its own assumption allows.
 #'
 #' @section Methods:
 #' [mr_methods()] lists them. Where TwoSampleMR (0.7.9) has a method, formula, standard error and
@@ -201,6 +205,7 @@ mr_methods <- function() {
 #'   `note` (why there is no estimate).
 #' @seealso [mrl_method()] for a function of one method; [mr_valid()] for the variants that robust
 #'   methods take for valid; [report_table()].
+#' @references One for each method: column `reference` of [mr_methods()].
 #' @examples
 #' dat <- data.frame(
 #'   SNP = paste0("rs", 1:5), id.exposure = "LDL", id.outcome = "CHD", exposure = "LDL",
@@ -309,8 +314,7 @@ mr_results <- function(core, frame, methods, conf_level) {
   out <- c(out, core[rest])
   out$note <- mr_note(core$why, available, methods$min_snps[method], methods$max_snps[method])
   attr(out, "row.names") <- .set_row_names(length(pair))
-  class(out) <- "data.frame"
-  out
+  new_estimates(out)
 }
 
 # df NA: normal. Degrees of freedom repeat, so t quantiles are computed once for each.

@@ -50,7 +50,10 @@ mv_methods <- function() {
 #' Direct effects of several exposures from summary statistics
 #'
 #' Multivariable Mendelian randomization: the effect of each exposure on the outcome with the other
-#' exposures held fixed, from the effects of variants on all of them.
+#' exposures held fixed, from the effects of variants on all of them. Where all variants are valid
+#' and strong, 95 % intervals hold 94 to 96 %, but those of the median 97 % and of the LASSO 92.5 %
+#' (1000 simulations each); where exposures are weak given the others ([mv_diagnose()]) only those
+#' with measurement error or least heterogeneity do.
 #'
 #' @section Methods:
 #' [mv_methods()] lists them. Where MendelianRandomization (0.10) has the method, estimates and
@@ -120,6 +123,7 @@ mv_methods <- function() {
 #'   `sigma` (residual standard error), `tau2` (least heterogeneity), `lambda` (LASSO), `n_valid`
 #'   (variants that count as valid), `n_draws` (draws that could be used), `note` (why there is no
 #'   estimate). The attribute `valid` is a logical matrix, variants by methods.
+#' @references One for each method: column `reference` of [mv_methods()].
 #' @seealso [mv_diagnose()] for the strength of the variants.
 #' @examples
 #' mv_estimate(lipid_chd, seed = 1)
@@ -248,7 +252,7 @@ mv_results <- function(core, frame, methods, settings, conf_level) {
   valid <- matrix(core$valid == 1L, ncol = n_methods, dimnames = list(frame$snp, methods$name))
   valid[, core$why != 0L] <- NA
   attr(out, "valid") <- valid
-  out
+  new_estimates(out)
 }
 
 # In the order of mrl_mv_why.

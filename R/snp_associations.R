@@ -4,7 +4,8 @@
 #'
 #' Regresses traits on one variant at a time, with a constant and covariates, and gives what
 #' summary-data Mendelian randomization takes. Genotypes are read in blocks and used packed, so
-#' memory does not grow with the number of variants.
+#' memory does not grow with the number of variants. With `cluster` and few families tests reject a
+#' little too often: 6 % at the level 5 % with 100 families (10,000 variants without effect).
 #'
 #' A slope is the effect of one copy of the effect allele. It is causal for the trait only as far as
 #' the covariates take up population structure and relatedness: give [genotype_pcs()] as covariates
