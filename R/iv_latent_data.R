@@ -61,6 +61,7 @@ latent_problem <- function(frame, environment, how) {
       shorten(frame$z_names[constant]), ".")
   }
   z <- z[, !constant, drop = FALSE]
+  tell_monomorphic(z, environment)
   all_z <- z
   z <- z[, full_rank_columns(z), drop = FALSE]
   if (sum(how$latent_dim) > ncol(z)) {
@@ -70,6 +71,20 @@ latent_problem <- function(frame, environment, how) {
   codes <- as.integer(environment)
   list(frame = frame, z = z, all_z = all_z, environment = codes, labels = levels(environment),
     fold = latent_folds(codes, frame$cluster, how))
+}
+
+# A variant of one genotype in some environments is one in which they differ: that is told.
+tell_monomorphic <- function(z, environment) {
+  if (!ncol(z)) {
+    return(invisible())
+  }
+  alone <- apply(z, 2L, function(v) tapply(v, environment, function(part) all(part == part[1])))
+  if (any(alone)) {
+    at <- which(alone, arr.ind = TRUE)
+    inform_mrl("monomorphic", "Constant in one environment: instruments ",
+      paste0("`", colnames(z)[at[, 2]], "` (in `", levels(environment)[at[, 1]], "`)",
+        collapse = ", "), ". The environments differ in them, which makes them invalid.")
+  }
 }
 
 # As many columns as the rank, in their order: those that a linear function of the others gives say

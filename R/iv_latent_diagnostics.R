@@ -70,12 +70,8 @@ latent_tests <- function(fit, k, n_perm, n_sub, seed, n_threads) {
 
 # At most n_sub rows of each environment in a fold, ordered by environment.
 latent_sample <- function(fit, k, n_sub, seed) {
-  environment <- as.integer(fit$latent$environment)
-  unlist(lapply(sort(unique(environment)), function(e) {
-    rows <- which(fit$latent$fold == k & environment == e)
-    order <- rng_draw("permutation", length(rows), seed, e)
-    rows[sort(utils::head(order, n_sub)) + 1]
-  }))
+  rows <- which(fit$latent$fold == k)
+  rows[sample_environments(as.integer(fit$latent$environment)[rows], n_sub, seed)]
 }
 
 check_latents <- function(truth, fit) {

@@ -7,13 +7,17 @@ latent_function <- function(method) {
 
 # The representation of the rows that are not in `fold`, or, where there is one fold, of all. What
 # arithmetic failed at is a gate that is not passed, with a NULL for the representation.
-learn_fold <- function(problem, method, fold, control, how) {
+learn_fold <- function(problem, method, fold, how) {
   rows <- how$cross_fit == 1L | problem$fold != fold
   environment <- problem$environment[rows]
   started <- proc.time()[["elapsed"]]
+  given <- list(problem$z[rows, , drop = FALSE], environment, how$latent_dim, how$control,
+    how$seed + fold - 1, how$n_threads)
+  if (method == "autoencoder") {
+    given$exposure <- problem$frame$x[rows, , drop = FALSE]
+  }
   tryCatch(
-    latent_function(method)(problem$z[rows, , drop = FALSE], environment, how$latent_dim, control,
-      how$seed + fold - 1, how$n_threads),
+    do.call(latent_function(method), given),
     mrlearn_error_numeric = function(e) {
       list(gate = list(passed = FALSE, statistic = NA_real_, threshold = NA_real_,
         reason = sub("\\.$", "", conditionMessage(e))),
@@ -24,10 +28,9 @@ learn_fold <- function(problem, method, fold, control, how) {
 
 # One method on all folds; with stop_early no more of them once a gate is not passed.
 learn_method <- function(problem, method, how, stop_early, known = list()) {
-  control <- if (how$method == "auto") as.list(how$control[[method]]) else how$control
   parts <- known
   for (fold in setdiff(seq_len(how$cross_fit), seq_along(known))) {
-    parts[[fold]] <- learn_fold(problem, method, fold, control, how)
+    parts[[fold]] <- learn_fold(problem, method, fold, how)
     if (stop_early && !parts[[fold]]$gate$passed) {
       break
     }
@@ -50,10 +53,8 @@ learn_latents <- function(problem, how) {
     return(list(method = how$method, parts = parts, tried = tried_rows(how$method, parts),
       identified = all(vapply(parts, function(p) p$gate$passed, NA))))
   }
-  methods <- how$control$methods
-  methods <- if (is.null(methods)) latent_methods else methods
   all_parts <- list()
-  for (method in methods) {
+  for (method in how$control$methods) {
     parts <- learn_method(problem, method, how, stop_early = TRUE)
     all_parts[[method]] <- parts
     if (length(parts) == how$cross_fit && all(vapply(parts, function(p) p$gate$passed, NA))) {
@@ -196,7 +197,6 @@ not_identified <- function(fit, learned, how) {
 
 # Replicates of the whole: rows or clusters drawn within environments, the method that was chosen.
 boot_latent <- function(fit, problem, method, how) {
-  how$control <- if (how$method == "auto") as.list(how$control[[method]]) else how$control
   how$method <- method
   estimates <- t(vapply(seq_len(how$n_boot), function(b) {
     draw <- resample_problem(problem, how, b)

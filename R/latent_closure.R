@@ -1,17 +1,14 @@
 # Representations of a polynomial mixture: see src/core/closure.h.
 
-# control: starts, how many random starts are tried in all; rows, how many rows the directions are
-# looked for on; tolerance of the unexplained share of a direction's square; iterations of a start.
 latent_closure <- function(z, environment, latent_dim, control = list(), seed = 0,
                            n_threads = 1L) {
   started <- proc.time()[["elapsed"]]
-  control <- check_closure_control(latent_control(control, list(starts = 300, rows = 2000,
-    tolerance = 1e-8, iterations = 500), "closure"))
+  control <- read_latent_control(control)
   d <- sum(latent_dim)
-  rows <- closure_rows(nrow(z), ncol(z), control$rows, seed)
+  rows <- closure_rows(nrow(z), ncol(z), control$closure_rows, seed)
   out <- .Call(C_latent_closure, z[rows, , drop = FALSE] + 0, list(
-    d = d, tolerance = control$tolerance, max_starts = control$starts,
-    max_iterations = control$iterations, seed = seed, isa = isa_setting()
+    d = d, tolerance = control$closure_tolerance, max_starts = control$closure_starts,
+    max_iterations = control$closure_iterations, seed = seed, isa = isa_setting()
   ))
   found <- out$value
   if (out$status == "too_few") {
@@ -31,18 +28,8 @@ latent_closure <- function(z, environment, latent_dim, control = list(), seed = 
   new_representation("closure", latent_dim, center = found$center,
     transform = found$transform %*% rotation$transform, shift = shift, rank = found$rank,
     eigenvalues = rotation$values, gate = rotation$gate,
-    score = max(history$unexplained[history$unexplained < control$tolerance]), history = history,
-    seed = seed, started = started)
-}
-
-check_closure_control <- function(control) {
-  arg <- function(name) paste0("control$", name)
-  control$starts <- check_count(control$starts, arg("starts"), max = 1e6)
-  control$rows <- check_count(control$rows, arg("rows"), min = 100)
-  control$iterations <- check_count(control$iterations, arg("iterations"))
-  control$tolerance <- check_number(control$tolerance, arg("tolerance"), min = 0, max = 1,
-    open = TRUE)
-  control
+    score = max(history$unexplained[history$unexplained < control$closure_tolerance]),
+    history = history, seed = seed, started = started)
 }
 
 # Some rows, more of them where there are many columns: a quarter more equations than it takes to

@@ -3,8 +3,8 @@
 # A method is an internal function
 #   latent_<method>(z, environment, latent_dim, control, seed, n_threads)
 # of z, a numeric matrix (n, dz) without missing values; environment, whole numbers 1..E (n), each
-# of which occurs; latent_dim, c(V =, W =); control, a list of the method's own settings (empty: its
-# defaults; a name that it does not know is an argument error); seed, a resolved number. It returns
+# of which occurs; latent_dim, c(V =, W =); control, latent_control() or a list for it; seed, a
+# resolved number; the autoencoder takes `exposure` (n, kx) too, for its relevance. It returns
 # a plain list of class c("latent_<method>", "latent_representation") with at least
 #   method       "ssa", "closure", "flow" or "autoencoder"
 #   latent_dim   c(V =, W =)
@@ -106,23 +106,35 @@ gate_also <- function(gate, holds, reason) {
   gate
 }
 
-# Settings of a method: its defaults with those that were given.
-latent_control <- function(control, defaults, method) {
-  unknown <- setdiff(names(control), names(defaults))
-  if (length(unknown)) {
-    known <- if (length(defaults)) paste0("; it has ", shorten(names(defaults), 30L)) else ""
-    stop_mrl("argument", "`control` has settings that method \"", method, "\" does not know: ",
-      shorten(unknown), known, ".")
+# At most n_sub rows of each value of environment (drawn at random), by environment.
+sample_environments <- function(environment, n_sub, seed) {
+  unlist(lapply(sort(unique(environment)), function(e) {
+    rows <- which(environment == e)
+    order <- rng_draw("permutation", length(rows), seed, e)
+    rows[sort(utils::head(order, n_sub)) + 1]
+  }))
+}
+
+# W must be independent of V within environments: where a network fits the wrong law of the latents
+# their first two moments can be stationary and the parts depend on each other. The 199 permutations
+# must not all be below the statistic, which they are by chance in one of 200 fits.
+gate_independence <- function(gate, parts, environment, seed) {
+  if (!gate$passed) {
+    return(gate)
   }
-  utils::modifyList(defaults, control)
+  rows <- sample_environments(environment, 300L, seed)
+  test <- kernel_test(parts$v[rows, , drop = FALSE], parts$w[rows, , drop = FALSE],
+    group = environment[rows], n_perm = 199, seed = seed, n_threads = 1L)
+  gate_also(gate, test$p.value > 1 / 200 + 1e-9,
+    paste0("V and W depend on each other (HSIC, p ", signif(test$p.value, 2), ")"))
 }
 
 # Linear mixing: what of the instruments the latents leave unexplained must be small.
 latent_ssa <- function(z, environment, latent_dim, control = list(), seed = 0, n_threads = 1L) {
   started <- proc.time()[["elapsed"]]
-  control <- latent_control(control, list(least_share = 0.99), "ssa")
+  control <- read_latent_control(control)
   found <- ssa_rotation(z, environment, latent_dim, n_threads)
-  gate <- gate_also(found$gate, found$share >= control$least_share, paste0(
+  gate <- gate_also(found$gate, found$share >= control$ssa_share, paste0(
     sum(latent_dim), " components hold only ", signif(100 * found$share, 3),
     " % of the instruments' variance: the mixing is not linear, or the latent dimension too small"
   ))

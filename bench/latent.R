@@ -44,32 +44,44 @@ list_latent <- function(trial) {
     cells("poly", n_env = 2:3, degree = 2:3, method = "closure", seed = few(101:110)),
     cells("laws", n_env = 2:3, degree = 1:2, law = c("uniform", "laplace", "t5", "exponential"),
       method = "auto", seed = few(101:105)),
-    cells("discrete", n_env = 2:3, mixing = "discrete", dim_z = c(4, 20),
-      method = c("ssa", "flow", "autoencoder", "auto"), seed = few(101:105)),
+    cells("discrete", n_env = 2:3, mixing = "discrete", dim_z = c(4, 20), method = "ssa",
+      seed = few(101:110)),
+    cells("discrete", n_env = 2:3, mixing = "discrete", dim_z = 4, method = c("closure", "flow"),
+      seed = few(101:105)),
+    cells("discrete", n_env = 2:3, mixing = "discrete", dim_z = 4,
+      method = c("autoencoder", "auto"), seed = few(101:103)),
     cells("coverage", n_env = 2:3, folds = 2, seed = few(101:300)),
+    cells("coverage", n_env = 2:3, folds = 2, option = "bootstrap", seed = few(101:160)),
     cells("coverage", n_env = 2:3, degree = 2, method = "closure", folds = 2,
       seed = few(101:160)),
     latent_cells("small", folds = 2, n = if (trial) 500 else c(1000, 3000),
       option = c("none", "bootstrap"), seed = few(101:160)),
-    cells("auto", n_env = 2:3, degree = 1:3, method = "auto", folds = 2, seed = few(101:103)),
-    cells("auto", n_env = 2:3, mixing = "mlp", method = "auto", folds = 2, seed = few(101:103)),
+    cells("auto", n_env = 2:3, degree = 1:3, method = "auto", folds = 2, seed = few(101:110)),
+    cells("auto", n_env = 2:3, mixing = "mlp", method = "auto", folds = 2, seed = few(101:110)),
     cells("refuse", shift = 0, method = "auto", folds = 2, seed = few(101:103)),
     cells("refuse", n_env = 2:3, mixing = "mlp", law = "exponential", method = "auto", folds = 2,
-      seed = few(101:103)),
-    cells("refuse", n_env = 2:3, mixing = "mlp", condition = 2000, method = "auto", folds = 2,
+      seed = few(101:105)),
+    cells("refuse", n_env = 2, mixing = "mlp", condition = c(2000, 1e6), method = "auto", folds = 2,
       seed = few(101:103)),
     cells("mlp", n_env = 2:3, mixing = "mlp", method = "flow", seed = few(101:110)),
     cells("mlp", n_env = 2:3, mixing = "mlp", mixing_seed = if (trial) 101 else 101:110,
       method = "flow", seed = 101),
     cells("coverage", n_env = 2:3, mixing = "mlp", method = "flow", folds = 2,
       seed = few(101:160)),
-    cells("autoencoder", n_env = 2:3, method = "autoencoder", option = c("random", "ssa"),
+    cells("autoencoder", n_env = 2:3, method = "autoencoder", option = c("random", "learned"),
       seed = few(101:110)),
-    cells("autoencoder", n_env = 3, degree = 2:3, method = "autoencoder", option = "random",
+    cells("autoencoder", n_env = 2:3, degree = 2:3, method = "autoencoder",
+      option = c("random", "learned"), seed = few(101:105)),
+    cells("autoencoder", n_env = 2:3, method = "autoencoder", option = c("SSA start", "default"),
       seed = few(101:105)),
-    cells("ablation", n_env = 2, method = "autoencoder", option = "no hsic", seed = few(101:105)),
-    cells("ablation", n_env = 2, method = c("ssa", "autoencoder"), dim_w = c(1, 3, 4),
-      option = "wrong dimension", mixing = "linear", dim_z = 10, seed = few(101:105)),
+    cells("autoencoder", n_env = 3, degree = 2, method = "autoencoder", option = "default",
+      seed = few(101:105)),
+    cells("ablation", n_env = 2, method = "autoencoder",
+      option = c("learned", "no hsic", "mlp", "mlp, no hsic", "relevance"), seed = few(101:105)),
+    cells("ablation", n_env = 3, degree = 2, method = "autoencoder", dim_w = 1:4,
+      option = "random", seed = few(101:105)),
+    cells("ablation", n_env = 3, degree = 2, method = "auto", dim_w = c(1, 3, 4),
+      seed = few(101:103)),
     latent_cells("semi", n_env = 4, mixing = "real", dim_z = 60, method = "auto", folds = 2,
       dim_w = 5, n = 5000, option = c("in all", "within populations"), seed = few(101:110))[
       rep(c(TRUE, TRUE, FALSE, FALSE), length(few(101:110))), ]
@@ -148,18 +160,23 @@ run_competitors <- function(sim) {
 # The package's own function: published, but not exported.
 egger_individual <- utils::getFromNamespace("egger_individual", "mrlearn")
 
+# Degree and decoder of the autoencoder fit the mixing, as published, but where the option says
+# "default". Ablations and "learned" take W as the penalties made it.
 cell_control <- function(cell) {
-  if (cell$method != "autoencoder") {
-    return(list())
+  if (cell$method != "autoencoder" || cell$option == "default") {
+    return(latent_control())
   }
   decoder <- if (cell$mixing == "poly" && cell$degree > 1) "polynomial" else "linear"
   given <- list(decoder = decoder, degree = cell$degree)
-  if (cell$mixing %in% c("mlp", "discrete")) {
-    given <- list(encoder = "mlp", decoder = "mlp", epochs = 700)
+  if (cell$mixing == "discrete") {
+    given <- list(encoder = "mlp", decoder = "mlp", epochs = 300, restarts = 2)
   }
-  if (cell$option == "ssa") given$start <- "ssa"
-  if (cell$option == "no hsic") given$hsic <- 0
-  do.call(latent_autoencoder_control, given)
+  if (cell$option == "SSA start") given$start <- "ssa"
+  if (grepl("no hsic", cell$option)) given$hsic <- 0
+  if (cell$option == "relevance") given$relevance <- 0.1
+  if (grepl("mlp", cell$option)) given <- c(given, encoder = "mlp", epochs = 300, restarts = 3)
+  if (grepl("mlp|hsic|relevance|learned", cell$option)) given$split <- "learned"
+  do.call(latent_control, given)
 }
 
 run_latent <- function(cell) {

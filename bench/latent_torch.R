@@ -61,7 +61,7 @@ compare_loss <- function(at) {
     batch_size = nrow(at$z))
   control <- c(list(encoder = at$design$encoder, degree = at$design$degree,
     hidden = rep(at$design$width, 2 * (at$design$encoder == "mlp"))), few)
-  control <- do.call(latent_autoencoder_control, control)
+  control <- do.call(latent_control, control)
   x <- latent_internal("apply_inputs")(latent_internal("prepare_inputs")(at$z, "sphered"), at$z)
   settings <- latent_internal("autoencoder_settings")(control, c(V = 2, W = 2), 1, 1L)
   out <- latent_internal("run_autoencoder")(x, at$environment, NULL, settings)

@@ -19,6 +19,7 @@
 #define mrl_latent_run_start mrl_latent_run_start_double
 #define mrl_latent_gradient mrl_latent_gradient_double
 #define mrl_latent_nets_carve mrl_latent_nets_carve_double
+#define mrl_latent_examine mrl_latent_examine_double
 #define mrl_latent_advance mrl_latent_advance_double
 #define mrl_latent_is_done mrl_latent_is_done_double
 #define mrl_latent_scratch mrl_latent_scratch_double

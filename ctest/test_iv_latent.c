@@ -4,13 +4,13 @@
 
 #include "ctest.h"
 
-enum { P = 5, MOST_ROWS = 400, ENVS = 3, DV = 2, DW = 2, D = DV + DW };
+enum { P = 5, KX = 2, MOST_ROWS = 400, ENVS = 3, DV = 2, DW = 2, D = DV + DW };
 
 static const int hidden[] = {6, 5};
 static const double bandwidth[] = {0.7, 2};
 
 typedef struct {
-  mrl_real z[MOST_ROWS * P];
+  mrl_real z[MOST_ROWS * P], x[MOST_ROWS * KX];
   int n_row[ENVS];
   mrl_latent_data data;
   mrl_latent_settings settings;
@@ -52,14 +52,17 @@ static problem *problem_new(const mrl_latent_settings *settings)
         p->z[row * P + j] =
             (1 + 0.3 * (double)e) * test_uniform() + shared + (j % 2 ? 0.5 * (double)e : 0);
       }
+      for (size_t j = 0; j < KX; j++) {
+        p->x[row * KX + j] = test_uniform() + p->z[row * P + j];
+      }
     }
   }
-  p->data = (mrl_latent_data){p->z, p->n_row, row, P, ENVS};
+  p->data = (mrl_latent_data){p->z, p->n_row, row, P, ENVS, p->x, KX};
   mrl_arena arena = mrl_arena_measure();
-  CHECK(mrl_latent_nets_carve(&p->nets, &arena, &p->settings, P) == MRL_OK);
+  CHECK(mrl_latent_nets_carve(&p->nets, &arena, &p->settings, P, KX) == MRL_OK);
   p->net_memory = test_bytes(arena.used);
   arena = mrl_arena_over(p->net_memory, arena.used);
-  CHECK(mrl_latent_nets_carve(&p->nets, &arena, &p->settings, P) == MRL_OK);
+  CHECK(mrl_latent_nets_carve(&p->nets, &arena, &p->settings, P, KX) == MRL_OK);
   arena = mrl_arena_measure();
   CHECK(mrl_latent_run_carve(&p->run, &arena, &p->settings, &p->nets, &p->data) == MRL_OK);
   p->memory = test_bytes(arena.used);
@@ -81,18 +84,18 @@ static void problem_free(problem *p)
 static double objective(void *data)
 {
   problem *p = data;
-  mrl_latent_parts parts;
-  double loss, mse;
-  CHECK(mrl_latent_gradient(&loss, &parts, &mse, &p->run) == MRL_OK);
-  return loss;
+  mrl_latent_epoch loss;
+  CHECK(mrl_latent_gradient(&loss, &p->run) == MRL_OK);
+  return loss.loss;
 }
 
-/* Every parameter of both nets, rectifiers being away from their kinks by more than the step. */
+/* Every parameter of all nets, rectifiers being away from their kinks by more than the step. */
 static void check_gradient(mrl_code encoder, mrl_code decoder, mrl_match match, int whiten,
-                           size_t neighbours)
+                           size_t neighbours, double relevance)
 {
   mrl_latent_settings settings = settings_of(encoder, decoder, match, whiten);
   settings.penalty.neighbours = neighbours;
+  settings.relevance = relevance;
   problem *p = problem_new(&settings);
   mrl_real *gradient = test_reals(p->nets.n_params);
   objective(p);
@@ -156,11 +159,11 @@ static void check_parts(int whiten)
   const mrl_latent_settings settings =
       settings_of(MRL_CODE_LINEAR, MRL_CODE_POLY, MRL_MATCH_POLY, whiten);
   problem *p = problem_new(&settings);
-  mrl_latent_parts parts;
-  double loss, mse, mmd = 0, hsic = 0, *v[ENVS][DV], *w[ENVS][DW];
+  mrl_latent_epoch parts;
+  double mmd = 0, hsic = 0, *v[ENVS][DV], *w[ENVS][DW];
   const size_t b = p->run.batch;
   CHECK(b == 30);
-  CHECK(mrl_latent_gradient(&loss, &parts, &mse, &p->run) == MRL_OK);
+  CHECK(mrl_latent_gradient(&parts, &p->run) == MRL_OK);
   double pooled[D][ENVS * 30], *pv[DV] = {pooled[0], pooled[1]}, *pw[DW] = {pooled[2], pooled[3]};
   for (size_t e = 0; e < ENVS; e++) {
     for (size_t j = 0; j < D; j++) {
@@ -180,7 +183,9 @@ static void check_parts(int whiten)
   }
   CHECK_NEAR(parts.mmd, mmd, 1e-11 * (1 + mmd)); /* sums of 900 terms */
   CHECK_NEAR(parts.hsic, hsic, 1e-11 * (1 + hsic));
-  CHECK_NEAR(loss, 3 * mse + 0.7 * parts.mmd + 0.4 * parts.hsic + 0.1 * parts.entropy, 1e-12);
+  CHECK_NEAR(parts.loss, 3 * parts.mse + 0.7 * parts.mmd + 0.4 * parts.hsic + 0.1 * parts.entropy,
+             1e-12);
+  CHECK(parts.relevance == 0);
   if (whiten) { /* mean 0, covariance I, of V and of W */
     for (size_t block = 0; block < 2; block++) {
       double *const *x = block ? pw : pv;
@@ -200,9 +205,8 @@ static void check_scale(void)
   const mrl_latent_settings settings =
       settings_of(MRL_CODE_LINEAR, MRL_CODE_LINEAR, MRL_MATCH_POLY, 1);
   problem *p = problem_new(&settings);
-  mrl_latent_parts before, after;
-  double loss, mse;
-  CHECK(mrl_latent_gradient(&loss, &before, &mse, &p->run) == MRL_OK);
+  mrl_latent_epoch before, after;
+  CHECK(mrl_latent_gradient(&before, &p->run) == MRL_OK);
   const size_t n = mrl_pad(P * D);
   for (size_t i = 0; i < P; i++) { /* weights (P, D): W's two columns mixed and scaled */
     mrl_real *w = p->run.params + p->run.piece[0].offset + i;
@@ -211,10 +215,49 @@ static void check_scale(void)
     w[3 * P] = keep - w[3 * P] / 5;
   }
   CHECK(p->run.piece[0].size == P * D && n >= P * D);
-  CHECK(mrl_latent_gradient(&loss, &after, &mse, &p->run) == MRL_OK);
+  CHECK(mrl_latent_gradient(&after, &p->run) == MRL_OK);
   CHECK_NEAR(after.mmd, before.mmd, 1e-9 * before.mmd);
   CHECK_NEAR(after.hsic, before.hsic, 1e-9 * before.hsic);
   CHECK_NEAR(after.entropy, before.entropy, 1e-9);
+  problem_free(p);
+}
+
+/* The predictor sees W alone, and its MSE is that of a slow forward pass. */
+static void check_relevance(void)
+{
+  mrl_latent_settings settings = settings_of(MRL_CODE_LINEAR, MRL_CODE_LINEAR, MRL_MATCH_POLY, 1);
+  settings.relevance = 0.5;
+  problem *p = problem_new(&settings);
+  mrl_latent_epoch loss;
+  CHECK(mrl_latent_gradient(&loss, &p->run) == MRL_OK);
+  const size_t b = p->run.batch, h = MRL_LATENT_PREDICTOR;
+  const mrl_net *net = &p->nets.predictor.net;
+  const mrl_real *from = p->run.params + p->nets.n_params - net->n_params;
+  const mrl_real *w1 = from + net->piece[0].offset, *b1 = from + net->piece[1].offset;
+  const mrl_real *w2 = from + net->piece[2].offset, *b2 = from + net->piece[3].offset;
+  CHECK(net->piece[0].size == DW * h && net->piece[2].size == h * KX);
+  double sum = 0;
+  for (size_t i = 0; i < ENVS * b; i++) {
+    const double *w = p->run.judge.x + (i / b * D + DV) * b + i % b;
+    for (size_t k = 0; k < KX; k++) {
+      double out = b2[k];
+      for (size_t j = 0; j < h; j++) {
+        out += w2[j + k * h] * tanh(b1[j] + w[0] * w1[j * DW] + w[b] * w1[1 + j * DW]);
+      }
+      const double miss = p->x[p->run.row[i] * KX + k] - out;
+      sum += miss * miss / (double)(ENVS * b * KX);
+    }
+  }
+  CHECK_NEAR(loss.relevance, sum, 1e-12);
+  CHECK_NEAR(loss.loss,
+             3 * loss.mse + 0.7 * loss.mmd + 0.4 * loss.hsic + 0.1 * loss.entropy + 0.5 * sum,
+             1e-12);
+  mrl_latent_nets nets;
+  mrl_arena arena = mrl_arena_measure();
+  CHECK(mrl_latent_nets_carve(&nets, &arena, &settings, P, 0) == MRL_BAD_ARGUMENT);
+  p->data.x = NULL;
+  mrl_latent_run run;
+  CHECK(mrl_latent_run_carve(&run, &arena, &settings, &p->nets, &p->data) == MRL_BAD_ARGUMENT);
   problem_free(p);
 }
 
@@ -286,7 +329,7 @@ static void check_bad(void)
   CHECK(mrl_latent_run_carve(&run, &arena, &settings, &p->nets, &p->data) == MRL_OK);
   settings.encoder.kind = MRL_N_CODE;
   mrl_latent_nets nets;
-  CHECK(mrl_latent_nets_carve(&nets, &arena, &settings, P) == MRL_BAD_ARGUMENT);
+  CHECK(mrl_latent_nets_carve(&nets, &arena, &settings, P, KX) == MRL_BAD_ARGUMENT);
   problem_free(p);
 }
 
@@ -297,11 +340,12 @@ int main(void)
   check_parts(1);
   check_scale();
   for (int whiten = 0; whiten < 2; whiten++) {
-    check_gradient(MRL_CODE_LINEAR, MRL_CODE_LINEAR, MRL_MATCH_POLY, whiten, 0);
-    check_gradient(MRL_CODE_LINEAR, MRL_CODE_POLY, MRL_MATCH_MOMENTS, whiten, 3);
-    check_gradient(MRL_CODE_POLY, MRL_CODE_MLP, MRL_MATCH_POLY, whiten, 0);
-    check_gradient(MRL_CODE_MLP, MRL_CODE_POLY, MRL_MATCH_GAUSSIAN, whiten, 5);
+    check_gradient(MRL_CODE_LINEAR, MRL_CODE_LINEAR, MRL_MATCH_POLY, whiten, 0, 0);
+    check_gradient(MRL_CODE_LINEAR, MRL_CODE_POLY, MRL_MATCH_MOMENTS, whiten, 3, 0.8);
+    check_gradient(MRL_CODE_POLY, MRL_CODE_MLP, MRL_MATCH_POLY, whiten, 0, 0);
+    check_gradient(MRL_CODE_MLP, MRL_CODE_POLY, MRL_MATCH_GAUSSIAN, whiten, 5, 2);
   }
+  check_relevance();
   check_train();
   check_bad();
   return CTEST_DONE();

@@ -31,30 +31,59 @@ void mrl_latent_rows(size_t *batch, size_t *n_valid, const mrl_latent_settings *
   *batch = *batch > s->penalty.batch ? s->penalty.batch : *batch;
 }
 
-mrl_status mrl_latent_nets_carve(mrl_latent_nets *nets, mrl_arena *arena,
-                                 const mrl_latent_settings *s, size_t p)
+static mrl_status carve_predictor(mrl_coder_net *to, mrl_arena *arena, size_t dw, size_t kx)
 {
-  const size_t d = latent_width(s);
-  if (p < 1) {
+  const mrl_layer layers[] = {{.kind = MRL_LAYER_DENSE, .units = MRL_LATENT_PREDICTOR},
+                              {.kind = MRL_LAYER_ACTIVATION, .activation = MRL_TANH},
+                              {.kind = MRL_LAYER_DENSE, .units = kx}};
+  if (kx < 1) {
     return MRL_BAD_ARGUMENT;
   }
+  MRL_TRY(mrl_monomials_carve(&to->monomials, arena, dw, 1));
+  return mrl_net_carve(&to->net, arena, layers, 3, dw);
+}
+
+mrl_status mrl_latent_nets_carve(mrl_latent_nets *nets, mrl_arena *arena,
+                                 const mrl_latent_settings *s, size_t p, size_t kx)
+{
+  const size_t d = latent_width(s);
+  if (p < 1 || !(s->relevance >= 0)) {
+    return MRL_BAD_ARGUMENT;
+  }
+  *nets = (mrl_latent_nets){.n_params = 0};
   MRL_TRY(mrl_coder_carve(&nets->encoder, arena, &s->encoder, p, d, 1));
   MRL_TRY(mrl_coder_carve(&nets->decoder, arena, &s->decoder, d, p, 0));
-  nets->n_params = nets->encoder.net.n_params + nets->decoder.net.n_params;
+  if (s->relevance > 0) {
+    MRL_TRY(carve_predictor(&nets->predictor, arena, s->penalty.dw, kx));
+  }
+  nets->n_params =
+      nets->encoder.net.n_params + nets->decoder.net.n_params + nets->predictor.net.n_params;
   return arena->failed ? MRL_NO_MEMORY : MRL_OK;
 }
 
-/* Both nets' pieces, the decoder's behind the encoder's. */
+/* Where the decoder's and the predictor's parameters start. */
+static size_t decoder_at(const mrl_latent_nets *nets)
+{
+  return nets->encoder.net.n_params;
+}
+
+static size_t predictor_at(const mrl_latent_nets *nets)
+{
+  return nets->encoder.net.n_params + nets->decoder.net.n_params;
+}
+
+/* All nets' pieces, one net's behind the other's. */
 static void join_pieces(mrl_latent_run *run)
 {
-  const mrl_net *encoder = &run->nets->encoder.net, *decoder = &run->nets->decoder.net;
-  for (size_t k = 0; k < encoder->n_pieces; k++) {
-    run->piece[k] = encoder->piece[k];
-  }
-  for (size_t k = 0; k < decoder->n_pieces; k++) {
-    mrl_param *piece = run->piece + encoder->n_pieces + k;
-    *piece = decoder->piece[k];
-    piece->offset += encoder->n_params;
+  const mrl_latent_nets *nets = run->nets;
+  const mrl_net *net[] = {&nets->encoder.net, &nets->decoder.net, &nets->predictor.net};
+  const size_t from[] = {0, decoder_at(nets), predictor_at(nets)};
+  mrl_param *piece = run->piece;
+  for (size_t i = 0; i < 3; i++) {
+    for (size_t k = 0; k < net[i]->n_pieces; k++, piece++) {
+      *piece = net[i]->piece[k];
+      piece->offset += from[i];
+    }
   }
 }
 
@@ -62,7 +91,8 @@ mrl_status mrl_latent_run_carve(mrl_latent_run *run, mrl_arena *arena, const mrl
                                 const mrl_latent_nets *nets, const mrl_latent_data *data)
 {
   *run = (mrl_latent_run){.settings = s, .nets = nets, .data = data};
-  if (data->n_env < 1 || data->p < 1 || s->epochs < 1 || !(s->reconstruction >= 0)) {
+  if (data->n_env < 1 || data->p < 1 || s->epochs < 1 || !(s->reconstruction >= 0) ||
+      (s->relevance > 0 && !data->x)) {
     return MRL_BAD_ARGUMENT;
   }
   mrl_latent_rows(&run->batch, &run->n_valid, s, data);
@@ -78,12 +108,16 @@ mrl_status mrl_latent_run_carve(mrl_latent_run *run, mrl_arena *arena, const mrl
   exam.entropy = 0;
   exam.neighbours = 0;
   const mrl_net *encoder = &run->nets->encoder.net, *decoder = &run->nets->decoder.net;
+  const mrl_net *predictor = &run->nets->predictor.net;
   const size_t rows = data->n_env * run->batch;
   MRL_TRY(mrl_net_run_carve(&run->encode, arena, encoder, rows, 1, 0, s->isa, &serial));
   MRL_TRY(mrl_net_run_carve(&run->decode, arena, decoder, rows, 1, 1, s->isa, &serial));
+  if (s->relevance > 0) {
+    MRL_TRY(mrl_net_run_carve(&run->predict, arena, predictor, rows, 1, 1, s->isa, &serial));
+  }
   MRL_TRY(mrl_latent_judge_carve(&run->judge, arena, &batch));
   MRL_TRY(mrl_latent_judge_carve(&run->exam, arena, &exam));
-  run->n_pieces = encoder->n_pieces + decoder->n_pieces;
+  run->n_pieces = encoder->n_pieces + decoder->n_pieces + predictor->n_pieces;
   run->params = MRL_TAKE(arena, mrl_real, run->nets->n_params);
   run->gradient = MRL_TAKE(arena, mrl_real, run->nets->n_params);
   run->moments =
@@ -127,8 +161,11 @@ void mrl_latent_run_start(mrl_latent_run *run, size_t restart)
   const uint64_t encoder = mrl_rng_u64(&rng), decoder = mrl_rng_u64(&rng);
   run->seed = mrl_rng_u64(&rng);
   mrl_net_start(run->params, NULL, &run->nets->encoder.net, encoder);
-  mrl_net_start(run->params + run->nets->encoder.net.n_params, NULL, &run->nets->decoder.net,
-                decoder);
+  mrl_net_start(run->params + decoder_at(run->nets), NULL, &run->nets->decoder.net, decoder);
+  if (run->settings->relevance > 0) {
+    mrl_net_start(run->params + predictor_at(run->nets), NULL, &run->nets->predictor.net,
+                  mrl_rng_u64(&rng));
+  }
   memset(run->moments, 0, blocks * run->nets->n_params * sizeof *run->moments);
   join_pieces(run);
   hold_out(run);
@@ -156,35 +193,75 @@ static mrl_status encode_batch(mrl_latent_run *run, const mrl_batch *batch)
   return mrl_latent_whiten(&run->judge);
 }
 
-/* The decoder's step on judge->x: its gradient, and that of the latents added to judge->dx. */
-static mrl_status decode_batch(double *mse, mrl_latent_run *run)
+/* A net behind the latent: its buffers, the latents it takes, where its parameters start, what it
+ * must give (targets columns by row) and the weight of its MSE. */
+typedef struct {
+  mrl_net_run *run;
+  mrl_coder_latents latents;
+  size_t at, targets;
+  const mrl_real *y;
+  double weight;
+} behind;
+
+/* Its step on judge->x: its gradient, and that of the latents added to judge->dx. */
+static mrl_status step_behind(double *mse, mrl_latent_run *run, const behind *to)
 {
-  const size_t p = run->data->p, d = latent_width(run->settings);
-  const mrl_coder_latents latents = {&run->nets->decoder.monomials, run->judge.x, run->batch};
-  const mrl_loss loss = {.kind = MRL_LOSS_SQUARED, .outputs = p, .targets = p, .y = run->data->z};
+  const mrl_loss loss = {
+      .kind = MRL_LOSS_SQUARED, .outputs = to->targets, .targets = to->targets, .y = to->y};
   const mrl_batch batch = {.row = run->row,
                            .n = run->data->n_env * run->batch,
                            .mode = MRL_TRAIN,
                            .fill = mrl_coder_fill_latents,
-                           .fill_data = &latents,
+                           .fill_data = &to->latents,
                            .loss = mrl_loss_tile,
                            .loss_data = &loss};
-  const double weight = run->settings->reconstruction / (double)p;
-  mrl_net_run *decode = &run->decode;
-  MRL_TRY(mrl_net_step(mse, decode, run->params + run->nets->encoder.net.n_params, NULL, &batch,
-                       &serial));
-  *mse /= (double)p;
-  for (size_t t = 0; t < mrl_net_tiles(decode, batch.n); t++) {
-    const mrl_tile tile = mrl_net_tile(decode, &batch, t);
-    const size_t at = mrl_net_tile_at(decode, t, run->nets->decoder.monomials.n);
-    mrl_monomials_back(decode->d_input + at, decode->x + at, latents.monomials, tile.rows, tile.ld);
-    mrl_coder_add_input(run->judge.dx, decode->d_input + at, &tile, d, run->batch, weight);
+  const double weight = to->weight / (double)to->targets;
+  const mrl_monomials *monomials = to->latents.monomials;
+  MRL_TRY(mrl_net_step(mse, to->run, run->params + to->at, NULL, &batch, &serial));
+  *mse /= (double)to->targets;
+  for (size_t t = 0; t < mrl_net_tiles(to->run, batch.n); t++) {
+    const mrl_tile tile = mrl_net_tile(to->run, &batch, t);
+    const size_t at = mrl_net_tile_at(to->run, t, monomials->n);
+    mrl_real *d_input = to->run->d_input + at;
+    mrl_monomials_back(d_input, to->run->x + at, monomials, tile.rows, tile.ld);
+    mrl_coder_add_input(run->judge.dx, d_input, &tile, &to->latents, weight);
   }
-  mrl_real *gradient = run->gradient + run->nets->encoder.net.n_params;
-  for (size_t i = 0; i < run->nets->decoder.net.n_params; i++) {
-    gradient[i] = (mrl_real)weight * decode->gradient[i];
+  mrl_real *gradient = run->gradient + to->at;
+  for (size_t i = 0; i < to->run->net->n_params; i++) {
+    gradient[i] = (mrl_real)weight * to->run->gradient[i];
   }
   return MRL_OK;
+}
+
+static mrl_coder_latents latents_of(const mrl_latent_run *run, const mrl_monomials *monomials,
+                                    size_t first)
+{
+  const mrl_coder_latents latents = {monomials, run->judge.x, run->batch,
+                                     latent_width(run->settings), first};
+  return latents;
+}
+
+static mrl_status decode_batch(double *mse, mrl_latent_run *run)
+{
+  const behind to = {.run = &run->decode,
+                     .latents = latents_of(run, &run->nets->decoder.monomials, 0),
+                     .at = decoder_at(run->nets),
+                     .targets = run->data->p,
+                     .y = run->data->z,
+                     .weight = run->settings->reconstruction};
+  return step_behind(mse, run, &to);
+}
+
+static mrl_status predict_batch(double *mse, mrl_latent_run *run)
+{
+  const behind to = {
+      .run = &run->predict,
+      .latents = latents_of(run, &run->nets->predictor.monomials, run->settings->penalty.dv),
+      .at = predictor_at(run->nets),
+      .targets = run->data->kx,
+      .y = run->data->x,
+      .weight = run->settings->relevance};
+  return step_behind(mse, run, &to);
 }
 
 /* judge->dx back through the encoder. */
@@ -205,22 +282,28 @@ static mrl_status encode_back(mrl_latent_run *run, const mrl_batch *batch)
   return MRL_OK;
 }
 
-mrl_status mrl_latent_gradient(double *loss, mrl_latent_parts *parts, double *mse,
-                               mrl_latent_run *run)
+mrl_status mrl_latent_gradient(mrl_latent_epoch *loss, mrl_latent_run *run)
 {
   const mrl_latent_settings *s = run->settings;
   const size_t n = run->data->n_env * run->batch;
   const mrl_coder_rows rows = {&run->nets->encoder.monomials, run->data->z};
   const mrl_batch batch = {
       .row = run->row, .n = n, .mode = MRL_TRAIN, .fill = mrl_coder_fill_rows, .fill_data = &rows};
+  mrl_latent_parts parts;
+  double mse, exposures = 0;
   memset(run->judge.dx, 0, n * latent_width(s) * sizeof *run->judge.dx);
   MRL_TRY(encode_batch(run, &batch));
-  MRL_TRY(mrl_latent_parts_of(parts, &run->judge));
-  MRL_TRY(decode_batch(mse, run));
+  MRL_TRY(mrl_latent_parts_of(&parts, &run->judge));
+  MRL_TRY(decode_batch(&mse, run));
+  if (s->relevance > 0) {
+    MRL_TRY(predict_batch(&exposures, run));
+  }
   MRL_TRY(encode_back(run, &batch));
-  *loss = s->reconstruction * *mse + s->penalty.mmd * parts->mmd + s->penalty.hsic * parts->hsic +
-          s->penalty.entropy * parts->entropy;
-  return isfinite(*loss) ? MRL_OK : MRL_NOT_FINITE;
+  const double sum = s->reconstruction * mse + s->penalty.mmd * parts.mmd +
+                     s->penalty.hsic * parts.hsic + s->penalty.entropy * parts.entropy +
+                     s->relevance * exposures;
+  *loss = (mrl_latent_epoch){sum, mse, parts.mmd, parts.hsic, parts.entropy, exposures, 0};
+  return isfinite(sum) ? MRL_OK : MRL_NOT_FINITE;
 }
 
 /* A new order of the training rows of each environment, behind those held out. */
@@ -250,8 +333,9 @@ static void take_batch(mrl_latent_run *run)
 static void end_epoch(mrl_latent_run *run, double rate)
 {
   const double n = (double)run->n_steps;
-  const mrl_latent_epoch mean = {run->sums.loss / n, run->sums.mse / n,     run->sums.mmd / n,
-                                 run->sums.hsic / n, run->sums.entropy / n, rate};
+  const mrl_latent_epoch sums = run->sums,
+                         mean = {sums.loss / n,    sums.mse / n,       sums.mmd / n, sums.hsic / n,
+                                 sums.entropy / n, sums.relevance / n, rate};
   const int is_best = mean.loss < run->best;
   run->history[run->epoch] = mean;
   run->best = is_best ? mean.loss : run->best;
@@ -264,63 +348,28 @@ static void end_epoch(mrl_latent_run *run, double rate)
 static mrl_status take_step(mrl_latent_run *run)
 {
   const mrl_latent_settings *s = run->settings;
-  mrl_latent_parts parts;
-  double loss, mse, norm;
+  mrl_latent_epoch loss;
+  double norm;
   if (run->step == 0) {
     shuffle(run);
   }
   take_batch(run);
-  MRL_TRY(mrl_latent_gradient(&loss, &parts, &mse, run));
+  MRL_TRY(mrl_latent_gradient(&loss, run));
   const double rate =
       s->rate * mrl_schedule_rate(&s->schedule, &run->plateau, run->epoch, s->epochs);
   MRL_TRY(mrl_optimizer_step(run->params, run->moments, &norm, run->gradient, run->piece,
                              run->n_pieces, run->nets->n_params, &s->optimizer, rate,
                              ++run->updates, mrl_isa_usable(s->isa)));
-  run->sums.loss += loss;
-  run->sums.mse += mse;
-  run->sums.mmd += parts.mmd;
-  run->sums.hsic += parts.hsic;
-  run->sums.entropy += parts.entropy;
+  run->sums.loss += loss.loss;
+  run->sums.mse += loss.mse;
+  run->sums.mmd += loss.mmd;
+  run->sums.hsic += loss.hsic;
+  run->sums.entropy += loss.entropy;
+  run->sums.relevance += loss.relevance;
   if (++run->step == run->n_steps) {
     end_epoch(run, rate);
   }
   return MRL_OK;
-}
-
-/* The verdict on the rows held out. */
-static mrl_status examine(mrl_latent_run *run)
-{
-  const size_t p = run->data->p, d = latent_width(run->settings);
-  const size_t n = run->data->n_env * run->n_valid;
-  const mrl_coder_rows rows = {&run->nets->encoder.monomials, run->data->z};
-  const mrl_coder_blocks to = {run->exam.x, run->n_valid, d};
-  const mrl_coder_latents latents = {&run->nets->decoder.monomials, run->exam.x, run->n_valid};
-  const mrl_loss squared = {
-      .kind = MRL_LOSS_SQUARED, .outputs = p, .targets = p, .y = run->data->z};
-  mrl_batch batch = {.row = run->valid,
-                     .n = n,
-                     .fill = mrl_coder_fill_rows,
-                     .fill_data = &rows,
-                     .loss = mrl_coder_keep,
-                     .loss_data = &to};
-  mrl_latent_parts parts;
-  double sum;
-  MRL_TRY(mrl_net_evaluate(&sum, &run->encode, run->params, NULL, &batch, &serial));
-  batch.fill = mrl_coder_fill_latents;
-  batch.fill_data = &latents;
-  batch.loss = mrl_loss_tile;
-  batch.loss_data = &squared;
-  const mrl_real *decoder = run->params + run->nets->encoder.net.n_params;
-  if (!run->settings->penalty.whiten) { /* the decoder sees the latent as it is */
-    MRL_TRY(mrl_net_evaluate(&sum, &run->decode, decoder, NULL, &batch, &serial));
-  }
-  MRL_TRY(mrl_latent_whiten(&run->exam));
-  if (run->settings->penalty.whiten) {
-    MRL_TRY(mrl_net_evaluate(&sum, &run->decode, decoder, NULL, &batch, &serial));
-  }
-  MRL_TRY(mrl_latent_parts_of(&parts, &run->exam));
-  run->verdict = (mrl_latent_verdict){parts.mmd, parts.hsic, sum / (double)(n * p)};
-  return isfinite(sum) ? MRL_OK : MRL_NOT_FINITE;
 }
 
 int mrl_latent_is_done(const mrl_latent_run *run)
@@ -334,6 +383,6 @@ void mrl_latent_advance(mrl_latent_run *run, size_t steps)
     run->failed = take_step(run) != MRL_OK;
   }
   if (mrl_latent_is_done(run) && !run->failed) {
-    run->failed = examine(run) != MRL_OK;
+    run->failed = mrl_latent_examine(run) != MRL_OK;
   }
 }

@@ -121,11 +121,10 @@ static size_t stretch(size_t *place, const mrl_tile *tile, size_t at, size_t bat
 mrl_status mrl_coder_fill_latents(mrl_real *x, const mrl_tile *tile, const void *data)
 {
   const mrl_coder_latents *latents = data;
-  const size_t d = latents->monomials->n_vars;
   for (size_t at = 0, place, count; at < tile->rows; at += count) {
-    count = stretch(&place, tile, at, latents->batch, d);
-    for (size_t j = 0; j < d; j++) {
-      const double *column = latents->x + place + j * latents->batch;
+    count = stretch(&place, tile, at, latents->batch, latents->width);
+    for (size_t j = 0; j < latents->monomials->n_vars; j++) {
+      const double *column = latents->x + place + (latents->first + j) * latents->batch;
       for (size_t i = 0; i < count; i++) {
         x[at + i + j * tile->ld] = (mrl_real)column[i];
       }
@@ -153,14 +152,15 @@ mrl_status mrl_coder_keep(double *value, mrl_real *d_output, const mrl_real *out
   return MRL_OK;
 }
 
-void mrl_coder_add_input(double *dx, const mrl_real *d, const mrl_tile *tile, size_t d_vars,
-                         size_t batch, double weight)
+void mrl_coder_add_input(double *dx, const mrl_real *d, const mrl_tile *tile,
+                         const mrl_coder_latents *latents, double weight)
 {
   for (size_t at = 0, place, count; at < tile->rows; at += count) {
-    count = stretch(&place, tile, at, batch, d_vars);
-    for (size_t j = 0; j < d_vars; j++) {
+    count = stretch(&place, tile, at, latents->batch, latents->width);
+    for (size_t j = 0; j < latents->monomials->n_vars; j++) {
+      double *column = dx + place + (latents->first + j) * latents->batch;
       for (size_t i = 0; i < count; i++) {
-        dx[place + i + j * batch] += weight * (double)d[at + i + j * tile->ld];
+        column[i] += weight * (double)d[at + i + j * tile->ld];
       }
     }
   }

@@ -54,11 +54,13 @@ typedef struct {
 } mrl_coder_rows;
 mrl_status mrl_coder_fill_rows(mrl_real *x, const mrl_tile *tile, const void *data);
 
-/* The same for the rows' places in the batch, from blocks of latents (iv_latent_loss.h). */
+/* The same for the rows' places in the batch, from n_vars columns of the blocks of latents
+ * (iv_latent_loss.h), `first` being the first of them. */
 typedef struct {
   const mrl_monomials *monomials;
   const double *x;
-  size_t batch; /* rows of a block */
+  size_t batch, width; /* rows and columns of a block */
+  size_t first;
 } mrl_coder_latents;
 mrl_status mrl_coder_fill_latents(mrl_real *x, const mrl_tile *tile, const void *data);
 
@@ -70,10 +72,10 @@ typedef struct {
 mrl_status mrl_coder_keep(double *value, mrl_real *d_output, const mrl_real *output,
                           const mrl_tile *tile, const void *data);
 
-/* Between a tile's gradient and the blocks: dx += weight d; and d = dx (rows that fill up a tile
- * are not touched). */
-void mrl_coder_add_input(double *dx, const mrl_real *d, const mrl_tile *tile, size_t d_vars,
-                         size_t batch, double weight);
+/* Between a tile's gradient and the blocks: dx += weight d, in the columns that `latents` reads;
+ * and d = dx (rows that fill up a tile are not touched). */
+void mrl_coder_add_input(double *dx, const mrl_real *d, const mrl_tile *tile,
+                         const mrl_coder_latents *latents, double weight);
 void mrl_coder_take_output(mrl_real *d, const double *dx, const mrl_tile *tile, size_t d_vars,
                            size_t batch);
 

@@ -3,6 +3,44 @@
 #include <math.h>
 #include <string.h>
 
+static const mrl_ctx alone = {1, NULL, NULL}; /* restarts run in parallel, each on a thread */
+
+mrl_status mrl_latent_examine(mrl_latent_run *run)
+{
+  const size_t p = run->data->p, d = run->nets->encoder.net.n_outputs;
+  const size_t n = run->data->n_env * run->n_valid;
+  const mrl_coder_rows rows = {&run->nets->encoder.monomials, run->data->z};
+  const mrl_coder_blocks to = {run->exam.x, run->n_valid, d};
+  const mrl_coder_latents latents = {&run->nets->decoder.monomials, run->exam.x, run->n_valid, d,
+                                     0};
+  const mrl_loss squared = {
+      .kind = MRL_LOSS_SQUARED, .outputs = p, .targets = p, .y = run->data->z};
+  mrl_batch batch = {.row = run->valid,
+                     .n = n,
+                     .fill = mrl_coder_fill_rows,
+                     .fill_data = &rows,
+                     .loss = mrl_coder_keep,
+                     .loss_data = &to};
+  mrl_latent_parts parts;
+  double sum;
+  MRL_TRY(mrl_net_evaluate(&sum, &run->encode, run->params, NULL, &batch, &alone));
+  batch.fill = mrl_coder_fill_latents;
+  batch.fill_data = &latents;
+  batch.loss = mrl_loss_tile;
+  batch.loss_data = &squared;
+  const mrl_real *decoder = run->params + run->nets->encoder.net.n_params;
+  if (!run->settings->penalty.whiten) { /* the decoder sees the latent as it is */
+    MRL_TRY(mrl_net_evaluate(&sum, &run->decode, decoder, NULL, &batch, &alone));
+  }
+  MRL_TRY(mrl_latent_whiten(&run->exam));
+  if (run->settings->penalty.whiten) {
+    MRL_TRY(mrl_net_evaluate(&sum, &run->decode, decoder, NULL, &batch, &alone));
+  }
+  MRL_TRY(mrl_latent_parts_of(&parts, &run->exam));
+  run->verdict = (mrl_latent_verdict){parts.mmd, parts.hsic, sum / (double)(n * p)};
+  return isfinite(sum) ? MRL_OK : MRL_NOT_FINITE;
+}
+
 static mrl_status carve_all(mrl_latent_run **runs, mrl_arena *arena,
                             const mrl_latent_settings *settings, const mrl_latent_nets *nets,
                             const mrl_latent_data *data)
@@ -76,8 +114,9 @@ mrl_status mrl_latent_train(mrl_real *params, mrl_latent_epoch *history,
   for (size_t r = 0; r < s->restarts; r++) {
     memcpy(params + r * nets->n_params, runs[r].params, nets->n_params * sizeof *params);
     for (size_t k = 0; k < s->epochs; k++) {
-      history[r * s->epochs + k] =
-          k < runs[r].epoch ? runs[r].history[k] : (mrl_latent_epoch){NAN, NAN, NAN, NAN, NAN, NAN};
+      history[r * s->epochs + k] = k < runs[r].epoch
+                                       ? runs[r].history[k]
+                                       : (mrl_latent_epoch){NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     }
     verdict[r] = runs[r].verdict;
     left += !runs[r].failed;

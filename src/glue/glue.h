@@ -57,7 +57,7 @@ int *glue_list_int(SEXP list, int i, R_xlen_t n);
 SEXP C_assoc_bed(SEXP source, SEXP data, SEXP settings);
 SEXP C_assoc_matrix(SEXP genotypes, SEXP data, SEXP settings);
 SEXP C_autoencoder_encode(SEXP z, SEXP params, SEXP settings);
-SEXP C_autoencoder_fit(SEXP z, SEXP n_row, SEXP start, SEXP settings);
+SEXP C_autoencoder_fit(SEXP z, SEXP n_row, SEXP exposure, SEXP start, SEXP settings);
 SEXP C_bed_centre(SEXP sums, SEXP settings);
 SEXP C_bed_decode(SEXP source, SEXP settings);
 SEXP C_bed_describe(SEXP source, SEXP settings);

@@ -47,6 +47,7 @@ static mrl_latent_settings read_latent(SEXP settings)
                                    .decoder = read_coder(settings, "decoder", "hidden_decoder"),
                                    .penalty = read_penalty(settings, train.batch),
                                    .reconstruction = glue_item_dbl(settings, "reconstruction"),
+                                   .relevance = glue_item_dbl(settings, "relevance"),
                                    .epochs = train.epochs,
                                    .restarts = (size_t)glue_item_int(settings, "restarts"),
                                    .rate = train.rate,
@@ -59,7 +60,7 @@ static mrl_latent_settings read_latent(SEXP settings)
 }
 
 /* z (n, p) by row, in numbers of networks. */
-static mrl_real *read_rows(SEXP z, R_xlen_t n, size_t p)
+static mrl_real *read_by_row(SEXP z, R_xlen_t n, size_t p)
 {
   const mrl_scale as_it_is = {0, 1};
   mrl_real *out = glue_scratch((size_t)n * p * sizeof *out);
@@ -69,17 +70,25 @@ static mrl_real *read_rows(SEXP z, R_xlen_t n, size_t p)
   return out;
 }
 
+/* exposure: (n, kx), or NULL where the networks are not trained. */
 static mrl_status read_autoencoder(autoencoder *to, SEXP z, const int *n_row, size_t n_env,
-                                   SEXP settings)
+                                   SEXP exposure, SEXP settings)
 {
   const R_xlen_t n = Rf_nrows(z);
   const size_t p = glue_ncol(z, n, "z");
   to->settings = read_latent(settings);
-  to->data = (mrl_latent_data){read_rows(z, n, p), n_row, (size_t)n, p, n_env};
+  to->data = (mrl_latent_data){
+      .z = read_by_row(z, n, p), .n_row = n_row, .n = (size_t)n, .p = p, .n_env = n_env};
+  if (exposure != R_NilValue) {
+    to->data.kx = glue_ncol(exposure, n, "exposure");
+    to->data.x = read_by_row(exposure, n, to->data.kx);
+  } else {
+    to->settings.relevance = 0;
+  }
   mrl_arena arena = mrl_arena_measure();
-  MRL_TRY(mrl_latent_nets_carve(&to->nets, &arena, &to->settings, p));
+  MRL_TRY(mrl_latent_nets_carve(&to->nets, &arena, &to->settings, p, to->data.kx));
   arena = mrl_arena_over(glue_scratch(arena.used), arena.used);
-  return mrl_latent_nets_carve(&to->nets, &arena, &to->settings, p);
+  return mrl_latent_nets_carve(&to->nets, &arena, &to->settings, p, to->data.kx);
 }
 
 static void write_numbers(double *history, double *verdict, const mrl_latent_epoch *epoch,
@@ -87,9 +96,9 @@ static void write_numbers(double *history, double *verdict, const mrl_latent_epo
 {
   const size_t n = epochs * restarts;
   for (size_t i = 0; i < n; i++) {
-    const double row[] = {epoch[i].loss, epoch[i].mse,     epoch[i].mmd,
-                          epoch[i].hsic, epoch[i].entropy, epoch[i].rate};
-    for (size_t j = 0; j < 6; j++) {
+    const double row[] = {epoch[i].loss,    epoch[i].mse,       epoch[i].mmd, epoch[i].hsic,
+                          epoch[i].entropy, epoch[i].relevance, epoch[i].rate};
+    for (size_t j = 0; j < 7; j++) {
       history[i + j * n] = row[j];
     }
   }
@@ -100,15 +109,16 @@ static void write_numbers(double *history, double *verdict, const mrl_latent_epo
   }
 }
 
-/* z (n, p) with the rows of environment after environment, n_row (n_env) of each. start: an
- * encoder's parameters, or NULL. */
-SEXP C_autoencoder_fit(SEXP z, SEXP n_row, SEXP start, SEXP settings)
+/* z (n, p) and exposure (n, kx; NULL without relevance) with the rows of environment after
+ * environment, n_row (n_env) of each. start: an encoder's parameters, or NULL. */
+SEXP C_autoencoder_fit(SEXP z, SEXP n_row, SEXP exposure, SEXP start, SEXP settings)
 {
   static const char *const names[] = {"params", "history", "verdict", "n_encoder", "held_out"};
   const size_t n_env = (size_t)XLENGTH(n_row);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   autoencoder own;
-  mrl_status status = read_autoencoder(&own, z, glue_int(n_row, -1, "n_row"), n_env, settings);
+  mrl_status status =
+      read_autoencoder(&own, z, glue_int(n_row, -1, "n_row"), n_env, exposure, settings);
   if (status != MRL_OK) {
     return glue_result(status, R_NilValue);
   }
@@ -117,7 +127,7 @@ SEXP C_autoencoder_fit(SEXP z, SEXP n_row, SEXP start, SEXP settings)
   const double *from = glue_dbl_or_null(start, (R_xlen_t)n_encoder, "start");
   SEXP value = PROTECT(glue_list(names, 5));
   double *params = glue_list_matrix(value, 0, n_params, restarts);
-  double *history = glue_list_matrix(value, 1, epochs * restarts, 6);
+  double *history = glue_list_matrix(value, 1, epochs * restarts, 7);
   double *verdict = glue_list_matrix(value, 2, restarts, 3);
   *glue_list_dbl(value, 3, 1) = (double)n_encoder;
   size_t batch, n_valid;
@@ -148,7 +158,7 @@ SEXP C_autoencoder_encode(SEXP z, SEXP params, SEXP settings)
   const int rows = Rf_nrows(z);
   const mrl_ctx ctx = glue_ctx(glue_item_int(settings, "n_threads"));
   autoencoder own;
-  mrl_status status = read_autoencoder(&own, z, &rows, 1, settings);
+  mrl_status status = read_autoencoder(&own, z, &rows, 1, R_NilValue, settings);
   if (status != MRL_OK) {
     return glue_result(status, R_NilValue);
   }

@@ -10,7 +10,7 @@ test_that("arguments of iv_latent()", {
     iv_latent(Y ~ X | z, data, environment = ~environment, latent_dim = c(W = 2, V = 2))
     iv_latent(Y ~ X + 0 | z + 0, data, environment = ~environment, latent_dim = c(2, 2))
     fit_environments(data, control = list(least = 1))
-    fit_environments(data, method = "auto", control = list(sssa = list()))
+    fit_environments(data, method = "auto", control = list(ssa = list(ssa_share = 1)))
     fit_environments(data, n_boot = 5)
     diagnostics(suppressWarnings(fit_environments(data)), truth = list(V = 1))
   })
@@ -42,7 +42,7 @@ test_that("variants of one genotype in one environment", {
   sim <- environments_data(n = 500, mixing = "discrete", dim_z = 8, seed = 2)
   data <- sim$data
   data$z[data$environment == "1", 3] <- 0
-  expect_warning(fit <- fit_environments(data), class = "mrlearn_warning_unidentified")
+  expect_snapshot(fit <- fit_environments(data))
   expect_true(all(is.finite(fit$latent$w)))
   data$z[, 3] <- 0
   expect_message(expect_warning(fit_environments(data), class = "mrlearn_warning_unidentified"),

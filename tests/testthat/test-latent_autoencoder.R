@@ -21,7 +21,8 @@ test_that("the latents of a polynomial mixing are found from random starts", {
   expect_lt(share_explained(latent$w, truth(sim)$V), 0.01)
   expect_gt(fit$r2, 0.99)
   expect_true(fit$gate$passed)
-  expect_match(fit$gate$reason, paste("learned W is", signif(fit$gate$statistic, 2)), fixed = TRUE)
+  expect_match(fit$gate$reason, paste("eigenvalue 2 is", signif(fit$gate$statistic, 2)),
+    fixed = TRUE)
   expect_named(fit$restarts, c("mmd", "hsic", "r2"))
   expect_identical(nrow(fit$history), 240L)
   expect_lt(fit$history$loss[120], fit$history$loss[1])
@@ -109,19 +110,8 @@ test_that("inputs are what they are said to be", {
   expect_equal(unname(colMeans(standardised^2)), rep(1, 15), tolerance = 1e-12)
 })
 
-test_that("settings are checked", {
-  control <- latent_autoencoder_control()
-  expect_identical(control$reconstruction, 100)
-  expect_identical(latent_autoencoder_control(decoder = "linear")$reconstruction, 10)
-  expect_identical(latent_autoencoder_control(encoder = "mlp")$learning_rate, 0.002)
-  bad <- list(list(encoder = "deep"), list(degree = 0), list(hidden = -1), list(mmd = -1),
-    list(epochs = 0), list(kernel = "rbf"), list(encoder = "mlp", start = "ssa"),
-    list(least_r2 = 2))
-  for (settings in bad) {
-    expect_error(do.call(latent_autoencoder_control, settings), class = "mrlearn_error_argument")
-  }
+test_that("rows and columns must suffice", {
   sim <- poly_sim(n = 60, n_env = 2)
-  expect_error(autoencoder_of(sim, epoch = 3), class = "mrlearn_error_argument")
   expect_error(
     latent_autoencoder(columns_of_z(sim)[, 1:3], as.integer(sim$environment), c(V = 2L, W = 2L)),
     class = "mrlearn_error_data"
@@ -131,4 +121,67 @@ test_that("settings are checked", {
     latent_autoencoder(columns_of_z(sim)[rows, ], rep(1:2, c(8, 40)), c(V = 2L, W = 2L)),
     class = "mrlearn_error_numeric"
   )
+})
+
+test_that("the latent is split by stationarity, or as it was learned", {
+  sim <- poly_sim(n = 400, n_env = 2, degree = 1)
+  z <- columns_of_z(sim)
+  environment <- as.integer(sim$environment)
+  of <- function(...) {
+    autoencoder_of(sim, decoder = "linear", epochs = 5, batch_size = 100, restarts = 1, ...)
+  }
+  learned <- of(split = "learned")
+  latent <- encode_latent(learned$network, z)
+  expect_equal(latent_apply(learned, z)$w, sweep(latent, 2, colMeans(latent))[, 3:4])
+  expect_equal(learned$gate$statistic, max(stationarity(latent[, 3:4], environment)))
+  rotated <- of()
+  found <- ssa_rotation(latent, environment, c(V = 2L, W = 2L))
+  expect_equal(latent_apply(rotated, z)$w, (sweep(latent, 2, found$center) %*%
+    found$transform)[, 3:4])
+  expect_equal(rotated$gate$statistic, found$values[2])
+  # A W with a tenth of V is refused though its eigenvalues pass.
+  truth <- truth(sim)
+  mixed <- cbind(truth$V, truth$W + 0.3 * truth$V[, 2:1] %*% diag(c(1, -1)))
+  loose <- found
+  loose$gate <- list(passed = TRUE, threshold = Inf)
+  expect_false(learned_gate(loose, mixed[, 3:4], environment, c(V = 2L, W = 2L), latent)$passed)
+})
+
+test_that("an MLP as decoder is refused where environments are too few", {
+  few <- function(n_env) {
+    autoencoder_of(poly_sim(n = 300, n_env = n_env), decoder = "mlp", encoder = "mlp", hidden = 8,
+      epochs = 2, batch_size = 100, restarts = 1)
+  }
+  passed <- list(passed = TRUE, threshold = 1, statistic = 0, reason = "")
+  judge <- function(n_env) {
+    fit <- few(n_env)
+    z <- columns_of_z(poly_sim(n = 300, n_env = n_env))
+    autoencoder_gate(c(fit[c("center", "transform")], list(gate = passed)),
+      encode_latent(fit$network, z), rep(seq_len(n_env), each = 300), c(V = 2L, W = 2L), 1,
+      latent_control(decoder = "mlp"), 1)
+  }
+  expect_match(judge(2)$reason, "needs 3 environments for 2 dimensions of V, not 2")
+  expect_no_match(judge(3)$reason, "needs 3 environments")
+})
+
+test_that("relevance makes W predict the exposure", {
+  sim <- poly_sim(n = 400, n_env = 2, degree = 1)
+  x <- cbind(X = sim$X)
+  of <- function(relevance, exposure = x) {
+    latent_autoencoder(columns_of_z(sim), as.integer(sim$environment), c(V = 2L, W = 2L),
+      list(decoder = "linear", epochs = 40, batch_size = 100, restarts = 1, split = "learned",
+        relevance = relevance), 3, 1L, exposure)
+  }
+  without <- of(0)
+  expect_identical(unique(without$history$relevance), 0)
+  expect_identical(of(0, NULL)$network$params, without$network$params)
+  with <- of(1)
+  share <- function(fit) share_explained(x, latent_apply(fit, columns_of_z(sim))$w)
+  strong <- of(100) # V explains more of the exposure than W does
+  expect_gt(share(strong), share(without) + 0.1)
+  # The predictor's error of a standardised exposure, 1 for a constant.
+  expect_lt(strong$history$relevance[40], with$history$relevance[40] - 0.1)
+  expect_lt(with$history$relevance[40], 1)
+  scaled <- of(1, 1000 * x + 5)
+  expect_equal(scaled$history$relevance, with$history$relevance, tolerance = 1e-3)
 })

@@ -37,7 +37,8 @@ test_that("a linear method does not find them", {
 
 test_that("the flow is the function that the header says", {
   sim <- mlp_sim(n = 300)
-  fit <- fit_of(sim, control = list(layers = 2, cycles = 1, starts = 2, moves = 0))
+  fit <- fit_of(sim, control = list(flow_layers = 2, flow_cycles = 1, flow_starts = 2,
+    flow_moves = 0))
   z <- instruments_matrix(sim)[1:3, ]
   d <- 4
   params <- matrix(fit$flow$params, ncol = 2)
@@ -60,7 +61,7 @@ test_that("the flow is the function that the header says", {
 
 test_that("results depend on the seed and not on threads, on units of the instruments or saving", {
   sim <- mlp_sim(n = 400)
-  small <- list(cycles = 1, starts = 3, moves = 0)
+  small <- list(flow_cycles = 1, flow_starts = 3, flow_moves = 0)
   one <- fit_of(sim, control = small)
   same <- setdiff(names(one), "seconds")
   expect_identical(fit_of(sim, control = small, n_threads = 2L)[same], one[same])
@@ -78,7 +79,7 @@ test_that("results depend on the seed and not on threads, on units of the instru
 test_that("rows may come in any order of environments", {
   sim <- mlp_sim(n = 300)
   z <- instruments_matrix(sim)
-  small <- list(cycles = 1, starts = 2, moves = 0)
+  small <- list(flow_cycles = 1, flow_starts = 2, flow_moves = 0)
   mixed <- c(rbind(1:300, 301:600)) # within environments as before
   one <- fit_of(sim, control = small)
   other <- latent_flow(z[mixed, ], as.integer(sim$environment)[mixed], c(V = 2L, W = 2L), small, 3)
@@ -88,18 +89,32 @@ test_that("rows may come in any order of environments", {
 test_that("what is not a normal mixture in each environment is refused by the gate", {
   # This mixing leaves eigenvalues of .4 to .5 (9 data sets of 2,000 to 10,000 people).
   sim <- mlp_sim(n = 2000, law = "exponential", mixing_seed = 123, seed = 43)
-  expect_false(fit_of(sim, control = list(cycles = 1))$gate$passed)
+  expect_false(fit_of(sim, control = list(flow_cycles = 1))$gate$passed)
   alike <- mlp_sim(n = 1000, shift = 0, scale = 0, seed = 44)
-  expect_false(fit_of(alike, control = list(cycles = 1))$gate$passed)
+  expect_false(fit_of(alike, control = list(flow_cycles = 1))$gate$passed)
 })
 
-test_that("settings are checked", {
-  expect_identical(unclass(latent_flow_control())[c("layers", "starts")],
-    list(layers = 1L, starts = 8L))
+test_that("latents of another law whose moments are stationary are refused by their dependence", {
+  # The flow's normal latents leave a W that depends on V: none of 199 permutations exceeds it.
+  sim <- mlp_sim(n = 5000, law = "exponential", seed = 101)
+  z <- instruments_matrix(sim)
+  environment <- as.integer(sim$environment)
+  fit <- fit_of(sim, control = list(flow_cycles = 1))
+  stationary <- stationarity_gate(fit$eigenvalues, c(V = 2L, W = 2L), tabulate(environment))
+  expect_true(stationary$passed)
+  expect_false(fit$gate$passed)
+  expect_match(fit$gate$reason, "V and W depend on each other")
+  good <- list(passed = TRUE, reason = "")
+  set.seed(3)
+  alone <- list(v = matrix(rnorm(1200), 600), w = matrix(rnorm(1200), 600))
+  groups <- rep(1:2, 300)
+  expect_true(gate_independence(good, alone, groups, 1)$passed)
+  alone$w <- alone$w + alone$v^2
+  expect_false(gate_independence(good, alone, groups, 1)$passed)
+})
+
+test_that("a flow needs as many instruments as latents, and rows", {
   sim <- mlp_sim(n = 100)
-  expect_error(latent_flow_control(layers = 0), class = "mrlearn_error_argument")
-  expect_error(fit_of(sim, control = list(layer = 2)), class = "mrlearn_error_argument")
-  expect_error(fit_of(sim, control = list(starts = "many")), class = "mrlearn_error_argument")
   expect_error(
     latent_flow(instruments_matrix(sim)[, 1:3], as.integer(sim$environment), c(V = 2L, W = 2L)),
     "one-to-one", class = "mrlearn_error_numeric"
