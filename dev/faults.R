@@ -194,6 +194,30 @@ if ("interrupts" %in% wanted) {
   }
 }
 
+# Memory of the process, in MB, before and after runs that are interrupted: what an interrupt would
+# leave behind grows with their number. Under valgrind, which tells lost blocks by itself:
+#   R -d "valgrind --leak-check=full" --vanilla --no-echo -f dev/faults.R --args leaks
+if ("leaks" %in% wanted) {
+  resident <- function() {
+    gc()
+    line <- grep("^VmRSS", readLines("/proc/self/status"), value = TRUE)
+    as.double(gsub("[^0-9]", "", line)) / 1024
+  }
+  long <- list(
+    iv_quantile = function() iv_quantile(Y ~ X | g, people, seed = 2, control = brief(1e5)),
+    mutagenize = function() mutagenize(trained, rep(reads$sequence, 100)),
+    mr_estimate = function() mr_estimate(summary_data, "mr_weighted_mode", n_boot = 1e7, seed = 1)
+  )
+  for (name in names(long)) {
+    interrupt <- function(i) interrupt_run(long[[name]], 0.2)
+    met <- sum(do.call(rbind, lapply(1:5, interrupt))$met)
+    before <- resident()
+    met <- met + sum(do.call(rbind, lapply(1:15, interrupt))$met)
+    grown <- resident() - before
+    say(paste("leaks,", name), data.frame(interrupts = met, MB = grown), grown < 5)
+  }
+}
+
 if (failed) {
   stop(failed, " of the checks failed")
 }
