@@ -1,7 +1,7 @@
 # An effect that another variable modifies: how far its estimates are off at five values of the
 # modifier, how much intervals cover, and the picture of the lines. Options and csv as in
 # bench/study_tools.R; groups: large, small. The lines of the first large data set go to
-# bench/neural_modifier_lines.csv, the picture to man/figures/effect_modifier.png.
+# bench/neural_modifier_lines.csv, the picture to bench/effect_modifier.png.
 source(file.path("bench", "study_tools.R"))
 
 modifier_shares <- c(0.01, 0.25, 0.5, 0.75, 0.99)
@@ -105,7 +105,7 @@ draw_lines <- function(trial) {
     return(NULL)
   }
   lines <- utils::read.csv(lines_path(trial))
-  folder <- if (trial) study_folder(TRUE) else file.path("man", "figures")
+  folder <- if (trial) study_folder(TRUE) else "bench"
   path <- file.path(folder, "effect_modifier.png")
   estimators <- intersect(networks, lines$estimator)
   colours <- grDevices::hcl.colors(length(modifier_shares), "viridis", rev = TRUE)
