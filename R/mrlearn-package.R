@@ -59,8 +59,8 @@
 #' * `mrlearn.isa`: `"best"` (what the CPU has), `"portable"`, `"avx2"` or `"avx512"`, to compare
 #'   instruction sets.
 #'
-#' Long runs show a bar in interactive sessions, and tell the handlers of the package progressr where
-#' it is loaded; refits go to workers by the plan of the package future.
+#' Long runs show a bar in interactive sessions, and tell the handlers of the package progressr
+#' where it is loaded; refits go to workers by the plan of the package future.
 #'
 #' @section Conditions:
 #' Errors have the class `mrlearn_error` and one that says what kind, such as
