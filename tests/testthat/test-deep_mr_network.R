@@ -80,6 +80,25 @@ test_that("an edge is what deep_mr_effects() says of the same variants", {
   expect_equal(stratum$estimate, slow$global$estimate[slow$global$main])
 })
 
+test_that("an allowance is what effects must exceed", {
+  ask <- function(allowance) {
+    deep_mr_network(few$effects, sites = few$sites, allowance = allowance)$edges
+  }
+  none <- ask(0)
+  some <- ask(0.4)
+  t <- none$estimate / none$std.error
+  df <- 3 # of four members
+  expect_equal(none$p.value, 2 * stats::pt(-abs(t), df), tolerance = 1e-12)
+  # At an end of the interval the other tail is far away; beyond both ends it is no more than 1.
+  ends <- rbind(abs(none$estimate) - 0.4, abs(none$estimate) + 0.4) / rep(none$std.error, each = 2)
+  expect_equal(some$p.value, pmin(colSums(stats::pt(ends, df, lower.tail = FALSE)), 1),
+    tolerance = 1e-12)
+  expect_true(all(some$p.value[abs(none$estimate) < 0.4] > 0.5))
+  expect_lt(sum(some$called), sum(none$called))
+  expect_identical(some[c("estimate", "conf.low")], none[c("estimate", "conf.low")])
+  expect_equal(ask(1e-12)$p.value, none$p.value, tolerance = 1e-6)
+})
+
 test_that("without sites another factor's mutations are taken for instruments, with them not", {
   names <- c("A", "B", "C")
   effects <- matrix(0, 3, 3, dimnames = list(names, names))
@@ -200,6 +219,7 @@ test_that("bad input is refused by class", {
   bad(sites = 1)
   bad(pairs = 1)
   bad(foo = 1)
+  bad(allowance = -1)
   expect_error(deep_mr_network(effects, sites = data.frame(sequence = "s1", output = "z", start = 1,
     end = 2)), class = "mrlearn_error_data")
   expect_error(deep_mr_network(seq_predictor(nchar)), "`sequences` must be given",
