@@ -44,7 +44,7 @@
 deep_mr <- function(model, sequences, exposure, outcome, method = NULL, meta = "REML",
                     pairs = NULL, interval = c("auto", "pairs", "pairs_plain", "pairs_half",
                       "pairs_members", "designed", "designed_half", "designed_members",
-                      "moderated", "member", "none"),
+                      "member", "moderated", "member_plain", "none"),
                     type = c("link", "response"), positions = NULL, reverse_complement = FALSE,
                     n_dropout = 0, ..., n_threads = mrl_threads()) {
   type <- check_choice(type, c("link", "response"))

@@ -30,13 +30,15 @@
 #'   less one sequences);
 #' * `"designed"`, `"designed_half"`, `"designed_members"`: the same for several measured mutants of
 #'   each sequence, with the reference measured several times;
-#' * `"member"`: the standard deviation of the members' slopes with Student's t. Only of members
-#'   trained on bootstrap samples ([seq_ensemble()] with `bootstrap = TRUE`) does it come near the
-#'   error, and it never sees what all members have wrong. Of few members it is very small in some
-#'   sequences by chance, which is where it fails;
-#' * `"moderated"`: the same with each sequence's variance drawn towards the typical one, as if this
-#'   had been seen in four members more;
-#' * `"none"`; `"auto"`: `"pairs"` where there are any, else `"moderated"` where there are members.
+#' * `"member"`: the variation of the members' slopes. Each sequence's variance is drawn towards the
+#'   typical one, as if this had been seen in four members more (of few members it is very small in
+#'   some sequences by chance), times one and one over the number of members, for the error of their
+#'   mean; Student's t with that number less one degrees of freedom, as all sequences have the same
+#'   members. They should be trained on bootstrap samples ([seq_ensemble()] with
+#'   `bootstrap = TRUE`), and what all have wrong they do not show;
+#' * `"moderated"`: the same without that factor and with four degrees of freedom more; narrower.
+#'   `"member_plain"`: each sequence's own standard deviation between members, with Student's t;
+#' * `"none"`; `"auto"`: `"pairs"` where there are any, else `"member"` where there are members.
 #'
 #' Coverage holds on average over models, not for each: all sequences share one model's error.
 #'
@@ -109,7 +111,7 @@
 deep_mr_effects <- function(effects, exposure, outcome, method = NULL,
                             interval = c("auto", "pairs", "pairs_plain", "pairs_half",
                               "pairs_members", "designed", "designed_half", "designed_members",
-                              "moderated", "member", "none"),
+                              "member", "moderated", "member_plain", "none"),
                             meta = "REML", instruments = c("z", "f", "none"), threshold = NULL,
                             least = 3, strongest = 0, pairs = NULL, levels = NULL,
                             conf_level = 0.95, n_boot = 1000, control = deep_mr_control(),
@@ -153,7 +155,7 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
 check_deep_interval <- function(interval, pairs, n_members) {
   interval <- check_choice(interval, c("auto", deep_intervals))
   if (interval == "auto") {
-    interval <- if (!is.null(pairs)) "pairs" else if (n_members > 1L) "moderated" else "none"
+    interval <- if (!is.null(pairs)) "pairs" else if (n_members > 1L) "member" else "none"
   }
   if (startsWith(interval, "pairs") || startsWith(interval, "designed")) {
     if (is.null(pairs)) {
@@ -165,7 +167,7 @@ check_deep_interval <- function(interval, pairs, n_members) {
         describe(interval))
     }
   }
-  if (interval %in% c("member", "moderated") && n_members < 2L) "none" else interval
+  if (interval %in% member_intervals && n_members < 2L) "none" else interval
 }
 
 # Predicted levels as a matrix (sequence, exposure and outcome).
@@ -248,8 +250,8 @@ slope_reach <- function(fit, wide, settings) {
     }
     return(list(delta = 0, reach = rep(NA_real_, length(fit$slope)), df = Inf))
   }
-  if (interval %in% c("member", "moderated")) {
-    by <- member_errors(fit, interval)
+  if (interval %in% member_intervals) {
+    by <- member_errors(interval, fit$sd, typical_variance(fit$sd), fit$n_members)
     return(list(delta = 0, df = by$df,
       reach = stats::qt((1 + settings$conf_level) / 2, by$df) * by$se))
   }

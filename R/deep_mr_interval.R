@@ -2,8 +2,9 @@
 
 deep_intervals <- c(
   "pairs", "pairs_plain", "pairs_half", "pairs_members", "designed", "designed_half",
-  "designed_members", "moderated", "member", "none"
+  "designed_members", "member", "moderated", "member_plain", "none"
 )
+member_intervals <- c("member", "moderated", "member_plain")
 
 #' Settings of intervals from measured pairs
 #'
@@ -119,12 +120,13 @@ error_sizes <- function(sd, sd_calibration, n_members) {
 }
 
 # Standard errors and their degrees of freedom by the members alone.
-member_errors <- function(fit, interval) {
-  if (interval == "member") {
-    return(list(se = fit$sd, df = fit$n_members - 1))
-  }
-  variance <- moderated_variance(fit$sd, typical_variance(fit$sd), fit$n_members)
-  list(se = sqrt(variance), df = fit$n_members + 3)
+member_errors <- function(interval, sd, base, n_members) {
+  moderated <- sqrt(moderated_variance(sd, base, n_members))
+  switch(interval,
+    member = list(se = moderated * sqrt(1 + 1 / n_members), df = n_members - 1),
+    moderated = list(se = moderated, df = n_members + 3),
+    member_plain = list(se = sd, df = n_members - 1)
+  )
 }
 
 # Shifts of the slopes and half-widths around them; NA where there is none. levels: matrix

@@ -253,7 +253,7 @@ edge_strata <- function(one, breaks) {
     if (!NROW(settings$pairs)) {
       settings["pairs"] <- list(NULL)
     }
-    settings$interval <- if (is.null(frame$members)) "none" else "member"
+    settings$interval <- if (is.null(frame$members)) "none" else "member_plain"
     cbind(about, mean_effect(deep_run(frame, settings)))
   })
   do.call(rbind, each)

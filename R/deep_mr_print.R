@@ -38,8 +38,9 @@ deep_interval_words <- function(x) {
     designed_members = "calibrated on designed measurements and the members",
     designed = "calibrated on designed measurements",
     designed_half = "calibrated on designed measurements, half by the members",
+    member = "by the variation of members",
     moderated = "by the variation of members, moderated over sequences",
-    member = "by the variation of members", none = "none"
+    member_plain = "by the variation of members, each sequence's own", none = "none"
   )
   if (!"slope" %in% x$local$method) "as the methods have them" else words[[x$interval]]
 }
@@ -93,8 +94,8 @@ tidy.deep_mr <- function(x, what = c("global", "local"), conf.int = FALSE, ...) 
   df <- if (what == "global") {
     d$df
   } else {
-    ifelse(d$method != "slope", Inf, ifelse(d$interval == "member", x$n_members - 1,
-      ifelse(d$interval == "moderated", x$n_members + 3, Inf)))
+    by_members <- d$method == "slope" & d$interval %in% member_intervals
+    ifelse(by_members, x$n_members + if (x$interval == "moderated") 3 else -1, Inf)
   }
   statistic <- d$estimate / d$std.error
   out <- data.frame(

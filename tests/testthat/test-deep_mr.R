@@ -20,7 +20,7 @@ toy_sequences <- c(
 
 test_that("a model's slopes are found, with the members' variation", {
   fit <- deep_mr(toy_model(), toy_sequences, "x", "y", instruments = "none",
-    interval = "member")
+    interval = "member_plain")
   expect_s3_class(fit, "deep_mr")
   expect_identical(fit$local$sequence, names(toy_sequences))
   expect_equal(fit$local$estimate, rep(1.5, 4), tolerance = 1e-12)

@@ -8,7 +8,7 @@ by_sequence <- function(effects, output) {
 test_that("slopes and members' influence are those of the loops", {
   set.seed(1)
   effects <- toy_effects()
-  fit <- deep_mr_effects(effects, "x", "y", interval = "member")
+  fit <- deep_mr_effects(effects, "x", "y", interval = "member_plain")
   x <- effects$effect[effects$output == "x"]
   strong <- abs(x - mean(x)) >= sd(x)
   expect_identical(fit$effects$instrument, strong)
@@ -34,8 +34,7 @@ test_that("slopes and members' influence are those of the loops", {
   expect_equal(members$std.error, sqrt(var(each) * (1 + 1 / 4) + var(column("slope")) / 6),
     tolerance = 1e-10)
   expect_true(members$main)
-  moderated <- deep_mr_effects(effects, "x", "y")
-  expect_identical(moderated$interval, "moderated")
+  moderated <- deep_mr_effects(effects, "x", "y", interval = "moderated")
   typical <- exp(mean(log(column("sd")^2)))
   expect_equal(moderated$local$std.error, sqrt((4 * typical + 3 * column("sd")^2) / 7),
     tolerance = 1e-10)
@@ -43,6 +42,13 @@ test_that("slopes and members' influence are those of the loops", {
     sqrt((4 * typical + 3 * column("sd")^2) / 7), tolerance = 1e-10)
   expect_equal(tidy(moderated, "local")$p.value, 2 * pt(-abs(moderated$local$estimate /
     moderated$local$std.error), 7), tolerance = 1e-10)
+  usual <- deep_mr_effects(effects, "x", "y")
+  expect_identical(usual$interval, "member")
+  expect_equal(usual$local$std.error, sqrt(5 / 4) * moderated$local$std.error, tolerance = 1e-12)
+  expect_equal(usual$local$conf.low, column("slope") - qt(0.975, 3) * usual$local$std.error,
+    tolerance = 1e-12)
+  expect_equal(tidy(usual, "local")$p.value, 2 * pt(-abs(usual$local$estimate /
+    usual$local$std.error), 3), tolerance = 1e-10)
   meta <- meta_random(fit$local$estimate, fit$local$std.error)
   random <- fit$global[fit$global$method == "random effects", ]
   expect_identical(random$estimate, meta$estimate)
@@ -98,7 +104,7 @@ test_that("threads, rows per member and a variant column change nothing", {
 })
 
 test_that("intervals by pairs are those of the loops", {
-  for (interval in setdiff(deep_intervals, c("moderated", "member", "none"))) {
+  for (interval in setdiff(deep_intervals, c(member_intervals, "none"))) {
     set.seed(5)
     effects <- toy_effects(n_seq = 15)
     designed <- startsWith(interval, "designed")
@@ -114,7 +120,7 @@ test_that("intervals by pairs are those of the loops", {
           cbind(null$dx - null$f, null$dy - null$g), 80)
       })
     }
-    member_sd <- deep_mr_effects(effects, "x", "y", interval = "member")$local
+    member_sd <- deep_mr_effects(effects, "x", "y", interval = "member_plain")$local
     slow <- oracle_deep_calibrated(used, noise_at(used$level_x, used$level_y),
       noise_at(used$mutant_x, used$mutant_y),
       setNames(as.list(member_sd$slope), member_sd$sequence),
@@ -159,7 +165,7 @@ test_that("errors by level are those of the loops, and taken off", {
     inside <- pmin(pmax(asked[, j], min(known[, j])), max(known[, j]))
     (inside - mean(known[, j])) / sd(known[, j])
   }, numeric(15))
-  member_sd <- deep_mr_effects(effects, "x", "y", interval = "member")$local$std.error
+  member_sd <- deep_mr_effects(effects, "x", "y", interval = "member_plain")$local$std.error
   slow <- oracle_deep_calibrated(used, noise_at(used$level_x, used$level_y),
     noise_at(used$mutant_x, used$mutant_y), NULL,
     setNames(c(member_sd, rep(1, 60)), c(paste0("s", 1:15), paste0("s", 16:75)))[1:15], 4, "pairs",
