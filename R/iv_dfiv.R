@@ -7,7 +7,9 @@
 #' where the instruments bring no exposures about (column `overlap` of [effect_curve()]), and where
 #' products of a few features of the exposure and of the covariates do not hold the outcome. Weak
 #' instruments bend the curve towards the confounded regression: features of the exposure that they
-#' do not predict are shrunk. Intervals need `n_boot`.
+#' do not predict are shrunk. Intervals need `n_boot`, and do not count this bias: with 1000
+#' people, four instruments (F near 90) and a linear effect, 95 % intervals of the average
+#' derivative held it in 89 % of 200 simulations (bench/reliability.md of the sources).
 #'
 #' Of the three estimators by networks it is the one for outcomes whose curve differs much between
 #' values of the covariates; without covariates [iv_quantile()] is quicker and as good.
