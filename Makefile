@@ -28,7 +28,7 @@ TARBALL := mrlearn_$(VERSION).tar.gz
 C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fuzz/*.c)
 INSTALL = MAKEFLAGS=-j`nproc` R CMD INSTALL --no-docs
 
-.PHONY: all help setup setup-dev demo test check check-full ctest csan san fuzz torture valgrind bench oracle \
+.PHONY: all help setup setup-dev demo test check check-full ctest csan san fuzz torture valgrind faults bench oracle \
   doc slurm site spell doc-check fmt lint clean install install-san vignettes
 
 all: lint ctest test
@@ -142,6 +142,10 @@ torture: install
 ## valgrind   every .Call entry under valgrind
 valgrind: setup-dev install
 	@R_LIBS=$(LIB) R -d "valgrind --quiet --error-exitcode=1" --vanilla --no-echo -f dev/calls.R
+
+## faults     processes killed and interrupted at random moments, and what they leave behind
+faults: install
+	@R_LIBS=$(LIB) OMP_NUM_THREADS=1 Rscript dev/faults.R
 
 ## bench      measure: bench/*.R write bench/*.md
 bench: install
