@@ -9,6 +9,7 @@
 #   discrete      genotypes 0, 1, 2: all methods
 #   coverage      cross-fitted intervals: 200 linear, 60 poly and 60 mlp data sets
 #   small         the same by the number of people, with a bootstrap of the whole
+#   noise         noise of measurement in the instruments
 #   laws          laws of the latents, linear and polynomial
 #   semi          traits on the 1000 Genomes' chromosome 22 (shared data), 4 populations
 # The report is written from all rows that there are; --minutes=0 writes it alone.
@@ -51,16 +52,16 @@ list_latent <- function(trial) {
     cells("discrete", n_env = 2:3, mixing = "discrete", dim_z = 4,
       method = c("autoencoder", "auto"), seed = few(101:103)),
     cells("coverage", n_env = 2:3, folds = 2, seed = few(101:300)),
-    cells("coverage", n_env = 2:3, folds = 2, option = "bootstrap", seed = few(101:160)),
+    cells("coverage", n_env = 2, folds = 2, option = "bootstrap", seed = few(101:160)),
     cells("coverage", n_env = 2:3, degree = 2, method = "closure", folds = 2,
       seed = few(101:160)),
     latent_cells("small", folds = 2, n = if (trial) 500 else c(1000, 3000),
       option = c("none", "bootstrap"), seed = few(101:160)),
-    cells("auto", n_env = 2:3, degree = 1:3, method = "auto", folds = 2, seed = few(101:110)),
-    cells("auto", n_env = 2:3, mixing = "mlp", method = "auto", folds = 2, seed = few(101:110)),
+    cells("auto", n_env = 2:3, degree = 1:3, method = "auto", folds = 2, seed = few(101:105)),
+    cells("auto", n_env = 2:3, mixing = "mlp", method = "auto", folds = 2, seed = few(101:105)),
     cells("refuse", shift = 0, method = "auto", folds = 2, seed = few(101:103)),
     cells("refuse", n_env = 2:3, mixing = "mlp", law = "exponential", method = "auto", folds = 2,
-      seed = few(101:105)),
+      seed = few(101:103)),
     cells("refuse", n_env = 2, mixing = "mlp", condition = c(2000, 1e6), method = "auto", folds = 2,
       seed = few(101:103)),
     cells("mlp", n_env = 2:3, mixing = "mlp", method = "flow", seed = few(101:110)),
@@ -70,18 +71,22 @@ list_latent <- function(trial) {
       seed = few(101:160)),
     cells("autoencoder", n_env = 2:3, method = "autoencoder", option = c("random", "learned"),
       seed = few(101:110)),
-    cells("autoencoder", n_env = 2:3, degree = 2:3, method = "autoencoder",
+    cells("autoencoder", n_env = 3, degree = 2:3, method = "autoencoder",
+      option = c("random", "learned"), seed = few(101:105)),
+    cells("autoencoder", n_env = 2, degree = 3, method = "autoencoder",
       option = c("random", "learned"), seed = few(101:105)),
     cells("autoencoder", n_env = 2:3, method = "autoencoder", option = c("SSA start", "default"),
       seed = few(101:105)),
-    cells("autoencoder", n_env = 3, degree = 2, method = "autoencoder", option = "default",
-      seed = few(101:105)),
     cells("ablation", n_env = 2, method = "autoencoder",
-      option = c("learned", "no hsic", "mlp", "mlp, no hsic", "relevance"), seed = few(101:105)),
+      option = c("no hsic", "mlp", "mlp, no hsic", "relevance"), seed = few(101:105)),
     cells("ablation", n_env = 3, degree = 2, method = "autoencoder", dim_w = 1:4,
       option = "random", seed = few(101:105)),
     cells("ablation", n_env = 3, degree = 2, method = "auto", dim_w = c(1, 3, 4),
       seed = few(101:103)),
+    cells("noise", n_env = 2:3, degree = 1:2, method = "auto", folds = 2,
+      option = c("noise 0.01", "noise 0.05"), seed = few(101:103)),
+    cells("noise", n_env = 2:3, mixing = "mlp", method = "auto", folds = 2,
+      option = c("noise 0.01", "noise 0.05"), seed = few(101:103)),
     latent_cells("semi", n_env = 4, mixing = "real", dim_z = 60, method = "auto", folds = 2,
       dim_w = 5, n = 5000, option = c("in all", "within populations"), seed = few(101:110))[
       rep(c(TRUE, TRUE, FALSE, FALSE), length(few(101:110))), ]
@@ -128,6 +133,7 @@ simulate_cell <- function(cell) {
   sim <- sim_environments(n = cell$n, n_env = cell$n_env, mixing = cell$mixing,
     degree = cell$degree, dim_z = given(cell$dim_z), law = cell$law, shift = cell$shift,
     scale = if (cell$shift == 0) 0 else 1, hard = cell$hard, condition = given(cell$condition),
+    noise = if (cell$group == "noise") as.double(sub("noise ", "", cell$option)) else 0,
     mixing_seed = cell$mixing_seed, seed = cell$seed)
   data <- as.data.frame(sim)
   list(
@@ -218,6 +224,7 @@ latent <- list(name = "latent", cells = list_latent, run = run_latent)
 if (is_script()) {
   how <- study_options()
   rows <- run_study(latent, how)
+  source(file.path("bench", "latent_short.R"))
   source(file.path("bench", "latent_report.R"))
   writeLines(report_latent(rows), file.path(study_folder(how$trial), "latent.md"))
 }

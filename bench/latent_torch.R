@@ -6,10 +6,15 @@
 # On an idle machine; --trial: few steps, into build/latent_trial. First both compute the loss of
 # one batch (all rows that train) with the same parameters. Then rounds in turn: ours, the loop with
 # features of the polynomial kernel as we compute it, the loop with the kernel matrices of the
-# published code. Seconds are of steps alone: differences between a longer and a shorter training
-# of ours. With t threads we train t restarts at a time, each on one thread, and the loop one on
-# t threads, so its seconds are compared with ours divided by t. Without torch the script stops.
+# published code (a quarter of the steps). Seconds are of steps alone: differences between a longer
+# and a shorter training of ours. PyTorch has its own BLAS and OpenBLAS in the ways of
+# bench/train.R, and of these the fastest for each design, kernel and number of threads. With t
+# threads we train t restarts at a time, each on one thread, and the loop one on t threads, so its
+# seconds are compared with ours divided by t. Without torch the script stops.
 source(file.path("bench", "study_tools.R"))
+borrow(file.path("bench", "train.R"),
+  c("has_avx512", "wide_kernels", "unpack_openmp_blas", "torch_ways"))
+borrow(file.path("bench", "linear.R"), "unpack_openblas")
 
 given <- commandArgs(TRUE)
 trial <- "--trial" %in% given
@@ -47,10 +52,10 @@ train_ours <- function(at, ..., n_threads = 1L) {
     n_threads)
 }
 
-python_rows <- function(what, at, ..., threads = 1L) {
+python_rows <- function(what, at, ..., threads = 1L, way = character()) {
   lines <- system2(python, c(file.path("bench", "latent_torch.py"), what, at$dir,
     at$design$encoder, at$design$degree, max(1, at$design$width), ...), stdout = TRUE,
-    env = paste0("OMP_NUM_THREADS=", threads))
+    env = c(paste0(c("OMP_NUM_THREADS=", "OPENBLAS_NUM_THREADS="), threads), way))
   unlist(utils::read.csv(text = lines))
 }
 
@@ -85,21 +90,31 @@ ours_per_step <- function(at, threads) {
   diff(seconds) / (epochs * per_epoch) / threads
 }
 
-loop_per_step <- function(at, threads, kernel) {
+loop_per_step <- function(at, threads, kernel, way, steps = at$design$steps) {
   batch <- if (trial) 640L else 500L
-  python_rows("time", at, at$design$steps, batch, threads, kernel,
-    threads = threads)[["seconds"]] / at$design$steps
+  steps <- if (kernel == "matrices") ceiling(steps / 4) else steps
+  python_rows("time", at, steps, batch, threads, kernel, threads = threads,
+    way = way)[["seconds"]] / steps
 }
 
-compare_speed <- function(at, rounds) {
-  runs <- list(
-    ours = function(threads) ours_per_step(at, threads),
-    features = function(threads) loop_per_step(at, threads, "features"),
-    matrices = function(threads) loop_per_step(at, threads, "matrices")
-  )
-  rows <- expand.grid(side = names(runs), round = seq_len(rounds), threads = 1:2,
-    stringsAsFactors = FALSE)
-  rows$ms <- mapply(function(side, threads) 1000 * runs[[side]](threads), rows$side, rows$threads)
+fastest_way <- function(at, threads, kernel, ways) {
+  steps <- ceiling(at$design$steps / 8)
+  which.min(vapply(ways, function(way) loop_per_step(at, threads, kernel, way, steps), 0))
+}
+
+compare_speed <- function(at, rounds, ways) {
+  rows <- expand.grid(side = c("ours", "features", "matrices"), round = seq_len(rounds),
+    threads = 1:2, stringsAsFactors = FALSE)
+  best <- outer(c(features = 1, matrices = 2), 1:2, Vectorize(function(kernel, threads) {
+    fastest_way(at, threads, c("features", "matrices")[kernel], ways)
+  }))
+  rows$blas <- mapply(function(side, threads) {
+    if (side == "ours") "" else names(ways)[best[side, threads]]
+  }, rows$side, rows$threads)
+  rows$ms <- 1000 * mapply(function(side, threads, blas) {
+    if (side == "ours") ours_per_step(at, threads) else
+      loop_per_step(at, threads, side, ways[[blas]])
+  }, rows$side, rows$threads, rows$blas)
   cbind(design = at$design$design, n_env = at$design$n_env, rows)
 }
 
@@ -115,7 +130,9 @@ report_speed <- function(rows) {
     data.frame(design = key$design, environments = key$n_env, threads = key$threads,
       "mrlearn (ms)" = sprintf("%.2f", ms[1]), "features (ms)" = sprintf("%.2f", ms[2]),
       "matrices (ms)" = sprintf("%.2f", ms[3]), ratio = sprintf("**%.1f**", ms[2] / ms[1]),
-      "to matrices" = sprintf("%.1f", ms[3] / ms[1]), check.names = FALSE)
+      "to matrices" = sprintf("%.1f", ms[3] / ms[1]),
+      "BLAS of features" = rows$blas[rows$design == key$design & rows$threads == key$threads &
+        rows$side == "features"][1], check.names = FALSE)
   }))
   table
 }
@@ -131,12 +148,13 @@ main <- function() {
   if (!length(torch)) {
     stop(python, " has no torch: name another on the command line", call. = FALSE)
   }
+  ways <- c(list(`its own BLAS` = character()), torch_ways())
   speeds <- losses <- NULL
   for (i in seq_len(nrow(designs))) {
     at <- write_design(designs[i, ])
     losses <- rbind(losses, cbind(design = designs$design[i], compare_loss(at)))
     print(losses[losses$design == designs$design[i], ], row.names = FALSE)
-    speeds <- rbind(speeds, compare_speed(at, if (trial) 1 else 5))
+    speeds <- rbind(speeds, compare_speed(at, if (trial) 1 else 5, ways))
     utils::write.csv(speeds, file.path(folder, "latent_torch.csv"), row.names = FALSE)
   }
   text <- c(
@@ -145,7 +163,8 @@ main <- function() {
       ", ", latent_internal("isa_used")(), ","),
     "milliseconds per step (500 rows of each environment), median of five rounds in turn, wall",
     "clock. `features`: the same computation; `matrices`: the kernels as n x n matrices, as the",
-    "published code has them; `ratio`: features / mrlearn.", "",
+    "published code has them; `ratio`: features / mrlearn, to be at least 4. BLAS: the fastest of",
+    "what PyTorch was given.", "",
     md_table(report_speed(speeds)), "",
     "Largest relative difference between the parts of both losses (ours in single precision, the",
     "loop in double and by kernel matrices), same parameters and rows:", "", report_loss(losses), ""

@@ -173,6 +173,17 @@ fit_network <- function(estimator, formula, data, ...) {
   )
 }
 
+# Functions (and constants) that another script defines.
+borrow <- function(script, names) {
+  for (expression in parse(script, keep.source = FALSE)) {
+    is_wanted <- is.call(expression) && identical(expression[[1]], quote(`<-`)) &&
+      as.character(expression[[2]])[1] %in% names
+    if (is_wanted) {
+      eval(expression, globalenv())
+    }
+  }
+}
+
 # Value and seconds.
 timed <- function(expr) {
   seconds <- system.time(value <- expr)[["elapsed"]]
