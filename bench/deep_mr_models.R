@@ -222,9 +222,9 @@ report_tal1 <- function(row) {
   names(table)[8:9] <- paste0(c("q", "called"), ", effects beyond ", allowed)
   slopes <- unlist(row[paste0("slope.", 1:3)])
   c("## GATA and TAL1: three networks, log odds", "", md_table(table), "",
-    paste0("The edges that are there are found, the others are about a tenth of them or less. TAL1 on ",
-      "GATA has p = ", short(get("p")[4]), " all the same: all three networks have it (mean ",
-      "slopes ", paste(short(slopes), collapse = ", "), "), so that their variation, with ",
+    paste0("The edges that are there are found, the others are about a tenth of them or less. ",
+      "TAL1 on GATA has p = ", short(get("p")[4]), " all the same: all three networks have it ",
+      "(mean slopes ", paste(short(slopes), collapse = ", "), "), so that their variation, with ",
       "Student's t of 2 degrees of freedom, does not hold 0. It is an error that members share, ",
       "as slopes of networks trained on the same data have (root mean square of the members' mean ",
       "in bench/deep_mr.md: .07 to .17), and which no interval by members shows; an ",
