@@ -270,6 +270,7 @@ cli_method_settings <- function(rest) {
   own <- formals[setdiff(names(formals), structural_arguments)]
   inner <- if (!is.null(maker)) as.list(formals(maker$fun))
   inner[names(maker$given)] <- maker$given
+  inner <- inner[setdiff(names(inner), names(own))]
   c("", paste0("Settings of ", fun, "() for --control (?", fun, " in R explains them):"),
     option_lines(c(names(own), names(inner)), c(shown_defaults(own), shown_defaults(inner))))
 }

@@ -46,3 +46,10 @@ test_that("one object serves all methods that \"auto\" tries", {
   expect_identical(fit$method, "closure")
   expect_identical(unique(fit$tried$method), c("ssa", "closure"))
 })
+
+test_that("the command line lists each setting once", {
+  lines <- cli_method_settings("latent")
+  names <- sub("^ +([a-z0-9_]+) .*", "\\1", grep("^  [a-z]", lines, value = TRUE))
+  expect_identical(anyDuplicated(names), 0L)
+  expect_true(all(c("latent_dim", "method", names(latent_control(method = "ssa"))) %in% names))
+})
