@@ -148,7 +148,8 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
     meta = check_choice(meta, meta_methods), rule = instruments, threshold = threshold,
     least = check_count(least), strongest = check_number(strongest, min = 0), pairs = pairs,
     levels = check_deep_levels(levels, frame), conf_level = check_conf_level(conf_level),
-    n_boot = n_boot, control = check_deep_control(control), seed = seed, n_threads = check_threads(n_threads)
+    n_boot = n_boot, control = check_deep_control(control), seed = seed,
+    n_threads = check_threads(n_threads)
   )
 }
 

@@ -50,11 +50,11 @@
 #'   (which mutants are in its site, `keep`, differs between exposures).
 #' @param fdr False discovery rate at which an edge is called (Benjamini and Hochberg 1995).
 #' @param allowance Mean effects that are no larger than this are not told from none: p-values of
-#'   edges are of the hypothesis that the effect lies in `-allowance` to `allowance`. What all members
-#'   of an ensemble have wrong no interval by members shows, and where nothing acts it is found as a
-#'   small effect with a small p-value. In the published experiment the members' mean was off by .07
-#'   to .17 (root mean square; bench/deep_mr.md): .1 is a sound choice for effects near 1 where there
-#'   are no `pairs`.
+#'   edges are of the hypothesis that the effect lies in `-allowance` to `allowance`. What all
+#'   members of an ensemble have wrong no interval by members shows, and where nothing acts it is
+#'   found as a small effect with a small p-value. In the published experiment the members' mean was
+#'   off by .07 to .17 (root mean square; bench/deep_mr.md): .1 is a sound choice for effects near 1
+#'   where there are no `pairs`.
 #' @param type,positions,reverse_complement,n_dropout For a model, as in [deep_mr()].
 #' @param ... Other arguments of [deep_mr_effects()]: `instruments` and `threshold` (with `sites`,
 #'   of the mutations within them), `least`, `interval`, `method`, `conf_level`, .... `levels` need
@@ -283,8 +283,8 @@ mean_effect <- function(fit, allowance = 0) {
   statistic <- d$estimate / d$std.error
   tau <- fit$global$tau[!is.na(fit$global$tau)][1]
   data.frame(estimate = d$estimate, std.error = d$std.error, statistic = statistic,
-    p.value = interval_p(d$estimate, d$std.error, d$df, allowance), conf.low = d$conf.low, conf.high = d$conf.high, tau = tau,
-    method = d$method, n_sequences = sum(known))
+    p.value = interval_p(d$estimate, d$std.error, d$df, allowance), conf.low = d$conf.low,
+    conf.high = d$conf.high, tau = tau, method = d$method, n_sequences = sum(known))
 }
 
 # Both tails of the law around an end of the interval, beyond the estimate.
