@@ -107,8 +107,10 @@ moderated_variance <- function(sd, base, n_members) {
   (4 * base + (n_members - 1) * sd^2) / (n_members + 3)
 }
 
+# NA where no sequence's members differ: nothing is known of their errors.
 typical_variance <- function(sd) {
-  exp(mean(log(sd[!is.na(sd) & sd > 0]^2)))
+  known <- sd[!is.na(sd) & sd > 0]
+  if (length(known)) exp(mean(log(known^2))) else NA_real_
 }
 
 # Sizes of errors relative to those of the calibration: equal, or half of it by members' SDs.

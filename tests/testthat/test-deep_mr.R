@@ -56,6 +56,9 @@ test_that("an ensemble of networks goes through", {
   substr(mutant, one$position, one$position) <- one$alt
   level <- predict(ensemble, c(sequences[1], m = mutant), members = TRUE)$members
   expect_equal(one$beta.outcome, mean(exp(level[2, 2, ]) - exp(level[1, 2, ])), tolerance = 1e-4)
+  expect_warning(one <- ask(ensemble$members[[1]]), "ensemble of one",
+    class = "mrlearn_warning_no_interval")
+  expect_true(all(is.na(one$local$conf.low)))
   masks <- ask(ensemble$members[[1]], n_dropout = 4, seed = 1)
   expect_identical(masks$n_members, 4L)
   expect_identical(ask(ensemble$members[[1]], n_dropout = 4, seed = 1), masks)
@@ -157,7 +160,7 @@ test_that("every type of plot draws what it says", {
   one <- plot(fit, "scatter", sequences = "s3", method = "MR Egger")
   expect_true(all(one$sequence == "s3" & one$instrument))
   expect_error(plot(fit, "scatter", sequences = "none"), class = "mrlearn_error_argument")
-  expect_identical(deep_plot_data(fit, "scatter", NULL, NULL)$xlab, "effect on x")
+  expect_match(deep_picture(fit, "scatter", NULL, NULL)$xlab, "mutation on x")
   member <- deep_mr_effects(toy_effects(), "x", "y")
   expect_error(plot(member, "calibration"), class = "mrlearn_error_argument")
   skip_if_not_installed("ggplot2")

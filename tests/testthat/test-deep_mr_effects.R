@@ -268,6 +268,25 @@ test_that("an ensemble of one has no interval, with a warning", {
   expect_true(is.na(glance(fit)$conf.low))
   expect_warning(deep_mr_effects(effects, "x", "y", interval = "member"), "ensemble of one",
     class = "mrlearn_warning_no_interval")
+  # Members that all say the same say no more than one.
+  effects$members <- matrix(effects$effect, nrow(effects), 3)
+  same <- deep_mr_effects(effects, "x", "y")
+  expect_true(all(is.finite(same$local$estimate)))
+  expect_identical(same$local$conf.low, rep(NA_real_, 6))
+})
+
+test_that("standard errors of zero leave nothing to weight by", {
+  set.seed(10)
+  effects <- toy_effects()
+  effects$members <- NULL
+  effects$std.error <- 0
+  for (instruments in c("none", "f")) {
+    expect_message(fit <- deep_mr_effects(effects, "x", "y", instruments = instruments),
+      "standard error is zero", class = "mrlearn_message_dropped")
+    expect_true(all(is.na(fit$local$estimate)))
+    expect_match(fit$local$reason, "there are 0")
+    expect_false(any(fit$global$main))
+  }
 })
 
 test_that("bad input is refused with its class", {
