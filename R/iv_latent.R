@@ -54,12 +54,14 @@
 #' both halves count by their information, standard errors are the usual ones (robust by default),
 #' and given the representation of the other half each half's instruments are functions of its own
 #' rows alone. What is left out is that an estimated \eqn{W} contains a trace of \eqn{V} of order
-#' \eqn{1 / \sqrt{n}}, common to the rows of a half, which makes a bias of order \eqn{1 / n}: with
+#' \eqn{1 / \sqrt{n}}, common to the rows of a half. It makes a bias of order \eqn{1 / n}: with
 #' 10000 people per environment in the simulated design it is a third of a standard error and
-#' intervals hold; with 1000 it is most of one, and they do not. With `partial_out` the standard
-#' errors are too small (by a fifth there): bootstrap the whole. `n_boot` bootstraps the whole: rows
-#' (or clusters) are drawn within environments, representation and regression repeated; the
-#' covariance of the replicates (`fit$boot$estimates`) then replaces the other.
+#' intervals hold (95 % ones cover in .96 to 1 of 200 data sets, but in .92 in the hard variant with
+#' two environments, whose standard errors are a fifteenth too small); with 1000 it is most of one,
+#' and they do not. With `partial_out` the standard errors are too small (by a quarter there): in
+#' both cases bootstrap the whole. `n_boot` does: rows (or clusters) are drawn within environments,
+#' representation and regression repeated; the covariance of the replicates
+#' (`fit$boot$estimates`) then replaces the other. With closed forms that takes seconds.
 #'
 #' @inheritParams iv_2sls
 #' @param environment The environments: `~ pop`, or a vector with a value for each row of the data.

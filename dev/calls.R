@@ -38,7 +38,8 @@ calls <- alist(
     list(epochs = 2, restarts = 1, degree = 2, start = "ssa"), 1
   ), toy$z[1:3, ]),
   C_autoencoder_fit = latent_autoencoder(toy$z, rep(1:2, 12), c(V = 1L, W = 1L),
-    list(encoder = "mlp", hidden = 2, epochs = 2, restarts = 2), 1),
+    list(encoder = "mlp", hidden = 2, epochs = 2, restarts = 2, relevance = 1), 1, 1L,
+    cbind(toy$x)),
   C_bed_centre = suppressMessages(iv_2sls(y ~ x | toy_bed, toy, vcov = "HC1")),
   C_bed_decode = as.matrix(toy_bed[3:9, 2:1], impute = TRUE),
   C_bed_describe = bed_stats(toy_bed),
