@@ -199,7 +199,7 @@ meta_table <- function(value, groups, method, test, prediction, conf_level) {
     pred.low = estimate - reach, pred.high = estimate + reach, k = k,
     tau2.low = column(5L), tau2.high = column(6L), method = method, test = test
   )
-  new_estimates(if (is.null(groups$label)) out else data.frame(group = groups$label, out))
+  if (is.null(groups$label)) out else data.frame(group = groups$label, out)
 }
 
 q_p <- function(q, df) {

@@ -314,7 +314,8 @@ mr_results <- function(core, frame, methods, conf_level) {
   out <- c(out, core[rest])
   out$note <- mr_note(core$why, available, methods$min_snps[method], methods$max_snps[method])
   attr(out, "row.names") <- .set_row_names(length(pair))
-  new_estimates(out)
+  class(out) <- "data.frame"
+  out
 }
 
 # df NA: normal. Degrees of freedom repeat, so t quantiles are computed once for each.

@@ -252,7 +252,7 @@ mv_results <- function(core, frame, methods, settings, conf_level) {
   valid <- matrix(core$valid == 1L, ncol = n_methods, dimnames = list(frame$snp, methods$name))
   valid[, core$why != 0L] <- NA
   attr(out, "valid") <- valid
-  new_estimates(out)
+  out
 }
 
 # In the order of mrl_mv_why.
