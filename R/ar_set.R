@@ -56,10 +56,10 @@ ar_set <- function(fit, type = c("AR", "K", "CLR"), conf_level = 0.95, n_threads
     robust_ar(problem$frame, problem$vcov, 0, conf_level, n_threads)
   }
   n <- length(rows$low)
-  data.frame(
+  new_estimates(data.frame(
     term = rep(fit$exposures, n), conf.low = rows$low, conf.high = rows$high, type = rep(type, n),
     conf.level = rep(conf_level, n)
-  )
+  ))
 }
 
 #' @rdname ar_set

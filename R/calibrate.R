@@ -263,40 +263,25 @@ print.calibration <- function(x, ...) {
 #' @return `plot()`: the [reliability()] table, invisibly. `autoplot()`: a ggplot.
 #' @export
 plot.calibration <- function(x, law = NULL, y = NULL, ...) {
-  table <- reliability(x, law, y)
-  settings <- utils::modifyList(
-    list(x = c(0, 1), y = c(0, 1), type = "n", xlab = "level of the predicted quantile",
-      ylab = "share of outcomes below it", las = 1, bty = "l", asp = 1),
-    list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  graphics::abline(0, 1, col = plot_colour["zero"], lty = 2)
-  for (output in x$outputs) {
-    mine <- table[table$output == output, ]
-    graphics::lines(mine$level, mine$before, col = plot_colour["zero"], lwd = 2)
-    graphics::lines(mine$level, mine$after, col = plot_colour["line"], lwd = 2)
-  }
-  graphics::legend("topleft", c("before", "after"), bty = "n", lwd = 2,
-    col = plot_colour[c("zero", "line")])
-  invisible(table)
+  draw_picture(reliability_picture(x, law, y), ...)
 }
 
 #' @rdname plot.calibration
 #' @exportS3Method ggplot2::autoplot
 autoplot.calibration <- function(object, law = NULL, y = NULL, ...) {
   check_no_dots(...)
+  ggplot_picture(reliability_picture(object, law, y))
+}
+
+reliability_picture <- function(object, law, y) {
   table <- reliability(object, law, y)
-  long <- data.frame(
-    output = rep(table$output, 2), level = rep(table$level, 2),
-    share = c(table$before, table$after), when = rep(c("before", "after"), each = nrow(table))
-  )
-  ggplot2::ggplot(long, ggplot2::aes(x = .data$level, y = .data$share, colour = .data$when)) +
-    ggplot2::geom_abline(linetype = 2, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_line(linewidth = 1) +
-    ggplot2::facet_wrap(~output) +
-    ggplot2::coord_equal(xlim = c(0, 1), ylim = c(0, 1)) +
-    ggplot2::scale_colour_manual(
-      values = c(before = plot_colour[["zero"]], after = plot_colour[["line"]]), name = NULL
-    ) +
-    ggplot2::labs(x = "level of the predicted quantile", y = "share of outcomes below it")
+  when <- factor(rep(c("before", "after"), each = nrow(table)), c("before", "after"))
+  panel <- factor(table$output, object$outputs)
+  picture(table, list(
+    ink("slope", intercept = 0, slope = 1, colour = plot_colour[["zero"]], lty = 2, width = 1),
+    ink("line", x = rep(table$level, 2), y = c(table$before, table$after), by = when,
+      panel = rep(panel, 2))
+  ), "level of the predicted quantile", "share of outcomes below it", "Reliability",
+  panels = object$outputs, include = list(x = 0:1, y = 0:1),
+  colours = plot_colour[c("zero", "line")])
 }

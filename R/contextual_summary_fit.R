@@ -115,42 +115,27 @@ context_grid <- function(fit, conf_level, n = 101L) {
 #' @rdname mr_contextual
 #' @export
 plot.mr_contextual <- function(x, conf_level = x$conf_level, ...) {
-  curve <- context_grid(x, conf_level)
-  d <- x$strata[!is.na(x$strata$estimate), ]
-  half <- stats::qnorm((1 + conf_level) / 2) * d$std.error
-  settings <- utils::modifyList(
-    list(x = range(d$context), y = range(0, d$estimate - half, d$estimate + half, curve$conf.low,
-      curve$conf.high), type = "n", xlab = x$context, ylab = "causal slope", las = 1, bty = "l"),
-    list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  graphics::abline(h = 0, col = plot_colour[["zero"]], lty = 3)
-  graphics::polygon(c(curve$context, rev(curve$context)), c(curve$conf.low, rev(curve$conf.high)),
-    col = plot_colour["band"], border = NA)
-  graphics::segments(d$context, d$estimate - half, d$context, d$estimate + half, col = "grey60")
-  graphics::points(d$context, d$estimate, pch = 19, cex = 0.8)
-  graphics::lines(curve$context, curve$estimate, col = plot_colour["line"], lwd = 2)
-  invisible(curve)
+  draw_picture(context_picture(x, conf_level), ...)
 }
 
 #' @rdname mr_contextual
 #' @exportS3Method ggplot2::autoplot
 autoplot.mr_contextual <- function(object, conf_level = object$conf_level, ...) {
   check_no_dots(...)
-  curve <- context_grid(object, conf_level)
-  d <- object$strata[!is.na(object$strata$estimate), ]
+  ggplot_picture(context_picture(object, conf_level))
+}
+
+context_picture <- function(fit, conf_level) {
+  curve <- context_grid(fit, conf_level)
+  d <- fit$strata[!is.na(fit$strata$estimate), ]
   half <- stats::qnorm((1 + conf_level) / 2) * d$std.error
-  d$low <- d$estimate - half
-  d$high <- d$estimate + half
-  ggplot2::ggplot(curve, ggplot2::aes(x = .data$context)) +
-    ggplot2::geom_hline(yintercept = 0, linetype = 3, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_ribbon(ggplot2::aes(ymin = .data$conf.low, ymax = .data$conf.high),
-      fill = plot_colour[["line"]], alpha = 0.2) +
-    ggplot2::geom_linerange(ggplot2::aes(ymin = .data$low, ymax = .data$high), data = d,
-      colour = "grey60") +
-    ggplot2::geom_point(ggplot2::aes(y = .data$estimate), data = d) +
-    ggplot2::geom_line(ggplot2::aes(y = .data$estimate), colour = plot_colour[["line"]],
-      linewidth = 0.9) +
-    ggplot2::labs(x = object$context, y = "causal slope") +
-    ggplot2::theme_minimal()
+  picture(curve, list(
+    ink("rule", value = 0, colour = plot_colour[["zero"]], lty = 3),
+    ink("band", x = curve$context, low = curve$conf.low, high = curve$conf.high),
+    ink("interval", x = d$context, low = d$estimate - half, high = d$estimate + half,
+      colour = plot_colour[["bar"]]),
+    ink("point", x = d$context, y = d$estimate, colour = plot_colour[["point"]], size = 0.8),
+    ink("line", x = curve$context, y = curve$estimate)
+  ), fit$context, "causal effect per unit of exposure", "By stratum (points) and fitted",
+  include = list(y = 0))
 }

@@ -97,30 +97,42 @@ tidy.deep_mr_network <- function(x, what = c("edges", "direction", "distance", "
 #' @rdname deep_mr_network_results
 #' @export
 plot.deep_mr_network <- function(x, type = c("effects", "distance"), ...) {
-  drawn <- network_plot_data(x, type)
-  if (drawn$type == "effects") draw_network(drawn, ...) else draw_strata(drawn, ...)
-  invisible(drawn$data)
+  draw_picture(network_picture(x, type), ...)
 }
 
 #' @rdname deep_mr_network_results
 #' @exportS3Method ggplot2::autoplot
 autoplot.deep_mr_network <- function(object, type = c("effects", "distance"), ...) {
   check_no_dots(...)
-  drawn <- network_plot_data(object, type)
-  if (drawn$type == "effects") ggplot_network(drawn) else ggplot_strata(drawn)
+  ggplot_picture(network_picture(object, type))
 }
 
-network_plot_data <- function(x, type) {
-  type <- check_choice(type, c("effects", "distance"), "type")
-  if (type == "effects") {
-    d <- x$edges
-    d$exposure <- factor(d$exposure, x$outputs[x$outputs %in% d$exposure])
-    d$outcome <- factor(d$outcome, x$outputs[x$outputs %in% d$outcome])
-    d$text <- ifelse(is.na(d$estimate), "", paste0(formatC(round(d$estimate, 2) + 0, digits = 2,
-      format = "f"), ifelse(d$called, "*", "")))
-    far <- max(abs(d$estimate), 1e-8, na.rm = TRUE)
-    return(list(type = type, data = d, far = far))
+network_picture <- function(x, type) {
+  if (check_choice(type, c("effects", "distance"), "type") == "effects") {
+    effects_picture(x)
+  } else {
+    distance_picture(x)
   }
+}
+
+effects_picture <- function(x) {
+  d <- x$edges
+  d$exposure <- factor(d$exposure, x$outputs[x$outputs %in% d$exposure])
+  d$outcome <- factor(d$outcome, x$outputs[x$outputs %in% d$outcome])
+  d$text <- ifelse(is.na(d$estimate), "", paste0(formatC(round(d$estimate, 2) + 0, digits = 2,
+    format = "f"), ifelse(d$called, "*", "")))
+  far <- max(abs(d$estimate), 1e-8, na.rm = TRUE)
+  at <- list(x = as.integer(d$outcome), y = nlevels(d$exposure) + 1L - as.integer(d$exposure))
+  names_of <- function(f, at) data.frame(at = at, label = levels(f), keep = TRUE)
+  picture(d, list(ink("tile", x0 = at$x - 0.5, x1 = at$x + 0.5, y0 = at$y - 0.5, y1 = at$y + 0.5,
+    value = d$estimate, label = d$text)), "outcome", "exposure",
+  "Mean effects of exposures on outcomes (* called)",
+  ticks = list(x = names_of(d$outcome, seq_len(nlevels(d$outcome))),
+    y = names_of(d$exposure, rev(seq_len(nlevels(d$exposure))))),
+  scale = list(name = "mean effect", limits = c(-far, far)))
+}
+
+distance_picture <- function(x) {
   d <- if (!is.null(x$distance)) called_strata(x)
   d <- d[!is.na(d$estimate), ]
   if (!NROW(d)) {
@@ -128,74 +140,13 @@ network_plot_data <- function(x, type) {
       "none")
   }
   edge <- paste(d$exposure, "->", d$outcome)
-  list(type = type, data = cbind(edge = factor(edge, unique(edge)), d), breaks = x$distance)
-}
-
-draw_network <- function(drawn, ...) {
-  d <- drawn$data
-  rows <- nlevels(d$exposure)
-  columns <- nlevels(d$outcome)
-  z <- matrix(NA_real_, columns, rows)
-  at <- cbind(as.integer(d$outcome), rows + 1L - as.integer(d$exposure))
-  z[at] <- d$estimate
-  margin <- function(names) min(1.5 + 0.55 * max(nchar(names)), 12)
-  old <- graphics::par(mar = c(margin(levels(d$outcome)), margin(levels(d$exposure)) + 1, 2, 1))
-  on.exit(graphics::par(old))
-  settings <- utils::modifyList(list(x = seq_len(columns), y = seq_len(rows), z = z,
-    zlim = c(-1, 1) * drawn$far, col = slope_colours(64), xaxt = "n", yaxt = "n", xlab = "",
-    ylab = "", main = "mean effect of rows on columns, * called", cex.main = 1, bty = "n"),
-    list(...))
-  do.call(graphics::image, settings)
-  graphics::axis(1, at = seq_len(columns), labels = levels(d$outcome), las = 2, tick = FALSE)
-  graphics::axis(2, at = rev(seq_len(rows)), labels = levels(d$exposure), las = 1, tick = FALSE)
-  graphics::text(at[, 1], at[, 2], d$text, col = ifelse(abs(d$estimate) > 0.6 * drawn$far &
-    !is.na(d$estimate), "white", "black"), cex = min(1, 7 / columns))
-}
-
-draw_strata <- function(drawn, ...) {
-  d <- drawn$data
-  edges <- levels(d$edge)
-  columns <- min(ceiling(sqrt(length(edges))), 4L)
-  old <- graphics::par(mfrow = c(ceiling(length(edges) / columns), columns),
-    mar = c(4, 4, 2, 0.8))
-  on.exit(graphics::par(old))
-  limits <- range(0, d$estimate, d$conf.low, d$conf.high, na.rm = TRUE)
-  for (edge in edges) {
-    one <- d[d$edge == edge, ]
-    settings <- utils::modifyList(list(x = range(drawn$breaks$low, drawn$breaks$high), y = limits,
-      type = "n", xlab = "distance of motifs", ylab = "mean effect", main = edge, cex.main = 1,
-      las = 1, bty = "l"), list(...))
-    do.call(graphics::plot.default, settings)
-    graphics::abline(h = 0, col = plot_colour["zero"], lty = 2)
-    graphics::lines(one$mean_distance, one$estimate, col = plot_colour["line"])
-    graphics::segments(one$mean_distance, one$conf.low, one$mean_distance, one$conf.high,
-      col = plot_colour["line"], lwd = 2)
-    graphics::points(one$mean_distance, one$estimate, pch = 19, col = plot_colour["line"])
-  }
-}
-
-ggplot_network <- function(drawn) {
-  d <- drawn$data
-  d$exposure <- factor(d$exposure, rev(levels(d$exposure)))
-  d$strong <- !is.na(d$estimate) & abs(d$estimate) > 0.6 * drawn$far
-  ggplot2::ggplot(d, ggplot2::aes(x = .data$outcome, y = .data$exposure, fill = .data$estimate)) +
-    ggplot2::geom_tile(colour = "white") +
-    ggplot2::geom_text(ggplot2::aes(label = .data$text, colour = .data$strong)) +
-    ggplot2::scale_colour_manual(values = c(`FALSE` = "black", `TRUE` = "white"), guide = "none") +
-    ggplot2::scale_fill_gradient2(low = "#2c5d9c", high = "#a03038",
-      limits = c(-1, 1) * drawn$far) +
-    ggplot2::labs(x = "outcome", y = "exposure", fill = "mean effect", caption = "* called") +
-    ggplot2::theme_minimal() +
-    ggplot2::theme(panel.grid = ggplot2::element_blank())
-}
-
-ggplot_strata <- function(drawn) {
-  ggplot2::ggplot(drawn$data, ggplot2::aes(x = .data$mean_distance, y = .data$estimate)) +
-    ggplot2::geom_hline(yintercept = 0, linetype = 2, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_line(colour = plot_colour[["line"]]) +
-    ggplot2::geom_pointrange(ggplot2::aes(ymin = .data$conf.low, ymax = .data$conf.high),
-      colour = plot_colour[["line"]]) +
-    ggplot2::facet_wrap("edge") +
-    ggplot2::labs(x = "distance of motifs", y = "mean effect") +
-    ggplot2::theme_minimal()
+  edge <- factor(edge, unique(edge))
+  grey <- plot_colour[["zero"]]
+  picture(cbind(edge = edge, d), list(
+    ink("rule", value = 0, colour = grey, lty = 2),
+    ink("line", x = d$mean_distance, y = d$estimate, panel = edge, width = 1),
+    ink("interval", x = d$mean_distance, low = d$conf.low, high = d$conf.high, panel = edge),
+    ink("point", x = d$mean_distance, y = d$estimate, panel = edge)
+  ), "distance of motifs (letters)", "mean effect", panels = levels(edge),
+  include = list(x = c(x$distance$low, x$distance$high), y = 0))
 }

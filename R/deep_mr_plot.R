@@ -14,7 +14,7 @@
 #'   four with most instruments, for `"forest"` at most 40, evenly along the order of estimates.
 #' @param method Which local effects; `NULL`: the first method of the result.
 #' @param ... For `plot()`: graphical parameters passed to [graphics::plot.default()].
-#' @return `plot()`: the data.frame drawn, invisibly. `autoplot()`: a ggplot. Raises
+#' @return `plot()`: the data.frame drawn, invisibly. `autoplot()`: a ggplot of the same. Raises
 #'   `mrlearn_error_argument` where the result does not have what is to be drawn.
 #' @examples
 #' set.seed(1)
@@ -30,12 +30,7 @@
 #' @export
 plot.deep_mr <- function(x, type = c("forest", "scatter", "density", "global", "calibration"),
                          sequences = NULL, method = NULL, ...) {
-  drawn <- deep_plot_data(x, type, sequences, method)
-  switch(drawn$type,
-    scatter = draw_deep_scatter(drawn, ...), density = draw_deep_density(drawn, ...),
-    calibration = draw_deep_calibration(drawn, ...), draw_intervals(drawn, ...)
-  )
-  invisible(drawn$data)
+  draw_picture(deep_picture(x, type, sequences, method), ...)
 }
 
 #' @rdname plot.deep_mr
@@ -44,26 +39,21 @@ autoplot.deep_mr <- function(object, type = c("forest", "scatter", "density", "g
                                "calibration"),
                              sequences = NULL, method = NULL, ...) {
   check_no_dots(...)
-  drawn <- deep_plot_data(object, type, sequences, method)
-  switch(drawn$type,
-    scatter = ggplot_deep_scatter(drawn), density = ggplot_deep_density(drawn),
-    calibration = ggplot_deep_calibration(drawn), ggplot_intervals(drawn)
-  )
+  ggplot_picture(deep_picture(object, type, sequences, method))
 }
 
-# What is drawn: data.frame, labels, and what else a type needs.
-deep_plot_data <- function(x, type, sequences, method) {
+deep_picture <- function(x, type, sequences, method) {
   type <- check_choice(type, c("forest", "scatter", "density", "global", "calibration"), "type")
   local <- deep_plot_local(x, method)
   title <- paste("Effect of", x$exposure, "on", x$outcome)
-  main <- x$global[x$global$main, ]
-  c(list(type = type, title = title), switch(type,
-    forest = list(data = forest_rows(local, sequences), xlab = "local effect"),
-    density = list(data = local, main = main, xlab = "local effect"),
-    global = list(data = global_intervals(x), xlab = "mean effect"),
-    scatter = scatter_rows(x, local, sequences),
-    calibration = calibration_rows(x)
-  ))
+  unit <- paste("effect on", x$outcome, "per unit of", x$exposure)
+  switch(type,
+    forest = rows_picture(forest_rows(local, sequences), paste("local", unit), title),
+    density = density_picture(local, x$global[x$global$main, ], paste("local", unit), title),
+    global = rows_picture(global_intervals(x), paste("mean", unit), title),
+    scatter = sequences_picture(x, local, sequences, title),
+    calibration = slope_errors_picture(x, title)
+  )
 }
 
 deep_plot_local <- function(x, method) {
@@ -103,125 +93,56 @@ global_intervals <- function(x) {
   d[c("term", "estimate", "conf.low", "conf.high")]
 }
 
-scatter_rows <- function(x, local, sequences) {
+sequences_picture <- function(x, local, sequences, title) {
   if (is.null(sequences)) {
     sequences <- utils::head(local$sequence[order(-local$n_instruments)], 4)
   }
   check_plot_sequences(sequences, local)
-  points <- x$effects[x$effects$sequence %in% sequences & x$effects$instrument, ]
-  points$sequence <- factor(points$sequence, sequences)
-  for (name in c("se.exposure", "se.outcome")) {
-    points[[name]][is.na(points[[name]])] <- 0
-  }
+  d <- x$effects[x$effects$sequence %in% sequences & x$effects$instrument, ]
+  d$sequence <- factor(d$sequence, sequences)
   at <- match(sequences, local$sequence)
   intercept <- local$intercept[at]
-  lines <- data.frame(sequence = factor(sequences, sequences), slope = local$estimate[at],
-    intercept = ifelse(is.na(intercept), 0, intercept))
-  list(data = points, lines = lines, xlab = paste("effect on", x$exposure),
-    ylab = paste("effect on", x$outcome))
+  scatter_picture(
+    data.frame(x = d$beta.exposure, y = d$beta.outcome, half.x = d$se.exposure,
+      half.y = d$se.outcome, panel = d$sequence),
+    data.frame(slope = local$estimate[at], intercept = ifelse(is.na(intercept), 0, intercept),
+      panel = factor(sequences, sequences)),
+    paste("effect of a mutation on", x$exposure, "(bars: standard errors)"),
+    paste("effect of a mutation on", x$outcome), title, data = d
+  )
 }
 
-calibration_rows <- function(x) {
+slope_errors_picture <- function(x, title) {
   if (is.null(x$calibration)) {
     stop_argument("type", "\"calibration\" needs intervals by measured pairs", x$interval)
   }
-  list(data = x$calibration$errors, delta = x$calibration$delta,
-    spread = sqrt(x$calibration$psi))
-}
-
-draw_deep_scatter <- function(drawn, ...) {
-  draw_panels(levels(drawn$data$sequence), function(id) {
-    d <- drawn$data[drawn$data$sequence == id, ]
-    line <- drawn$lines[drawn$lines$sequence == id, ]
-    x <- d$beta.exposure
-    y <- d$beta.outcome
-    open_panel(id, x = range(0, x - d$se.exposure, x + d$se.exposure), xlab = drawn$xlab,
-      y = range(0, y - d$se.outcome, y + d$se.outcome), ylab = drawn$ylab, given = list(...))
-    graphics::abline(h = 0, v = 0, col = plot_colour[["zero"]], lty = 3)
-    graphics::segments(x - d$se.exposure, y, x + d$se.exposure, y, col = "grey75")
-    graphics::segments(x, y - d$se.outcome, x, y + d$se.outcome, col = "grey75")
-    graphics::points(x, y, pch = 19, cex = 0.7)
-    graphics::abline(line$intercept, line$slope, col = plot_colour[["line"]], lwd = 2)
-  })
-}
-
-ggplot_deep_scatter <- function(drawn) {
-  ggplot2::ggplot(drawn$data, ggplot2::aes(x = .data$beta.exposure, y = .data$beta.outcome)) +
-    ggplot2::geom_hline(yintercept = 0, linetype = 3, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_vline(xintercept = 0, linetype = 3, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_linerange(ggplot2::aes(ymin = .data$beta.outcome - .data$se.outcome,
-      ymax = .data$beta.outcome + .data$se.outcome), colour = "grey75") +
-    ggplot2::geom_linerange(ggplot2::aes(xmin = .data$beta.exposure - .data$se.exposure,
-      xmax = .data$beta.exposure + .data$se.exposure), colour = "grey75") +
-    ggplot2::geom_point() +
-    ggplot2::geom_abline(ggplot2::aes(intercept = .data$intercept, slope = .data$slope),
-      data = drawn$lines, colour = plot_colour[["line"]], linewidth = 0.8) +
-    ggplot2::facet_wrap(~sequence, scales = "free") +
-    ggplot2::labs(x = drawn$xlab, y = drawn$ylab, title = drawn$title) +
-    ggplot_look()
+  d <- x$calibration$errors
+  delta <- x$calibration$delta
+  picture(d, list(
+    ink("rule", value = 0, colour = plot_colour[["zero"]], lty = 2),
+    ink("rule", value = delta), ink("rule", lty = 3,
+      value = delta + c(-1, 1) * sqrt(x$calibration$psi)),
+    ink("point", x = d$noise.sd, y = d$error, colour = plot_colour[["point"]], size = 0.8)
+  ), "standard deviation of the noise", "measured error of the slope (line: mean, dotted: spread)",
+  title, include = list(x = 0, y = c(0, delta + c(-1, 1) * sqrt(x$calibration$psi))))
 }
 
 # The density of one value is a spike.
 effect_density <- function(estimate) {
-  if (length(estimate) < 2L) list(x = rep(estimate, 2), y = c(0, 1)) else stats::density(estimate)
-}
-
-draw_deep_density <- function(drawn, ...) {
-  estimate <- drawn$data$estimate
-  line <- effect_density(estimate)
-  settings <- utils::modifyList(
-    list(x = line$x, y = line$y, type = "l", lwd = 2, col = plot_colour[["line"]],
-      xlab = drawn$xlab, ylab = "density", main = drawn$title, las = 1, bty = "l"), list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  if (nrow(drawn$main)) {
-    box <- graphics::par("usr")
-    graphics::rect(drawn$main$conf.low, box[3], drawn$main$conf.high, box[4], border = NA,
-      col = plot_colour[["band"]])
-    graphics::abline(v = drawn$main$estimate, lty = 2, col = plot_colour[["line"]])
+  if (length(estimate) < 2L) {
+    data.frame(x = rep(estimate, 2), y = c(0, 1))
+  } else {
+    as.data.frame(stats::density(estimate)[c("x", "y")])
   }
-  graphics::rug(thin_rug(estimate), ticksize = 0.02, col = "grey40")
 }
 
-ggplot_deep_density <- function(drawn) {
-  line <- as.data.frame(effect_density(drawn$data$estimate)[c("x", "y")])
-  mean_effect <- if (nrow(drawn$main)) {
-    list(
-      ggplot2::annotate("rect", xmin = drawn$main$conf.low, xmax = drawn$main$conf.high,
-        ymin = -Inf, ymax = Inf, fill = plot_colour[["line"]], alpha = 0.2),
-      ggplot2::geom_vline(xintercept = drawn$main$estimate, linetype = 2,
-        colour = plot_colour[["line"]])
-    )
-  }
-  ggplot2::ggplot(line, ggplot2::aes(x = .data$x, y = .data$y)) +
-    mean_effect +
-    ggplot2::geom_line(colour = plot_colour[["line"]], linewidth = 0.9) +
-    ggplot2::geom_rug(ggplot2::aes(x = .data$x, y = NULL),
-      data = data.frame(x = thin_rug(drawn$data$estimate)), sides = "b", alpha = 0.3) +
-    ggplot2::labs(x = drawn$xlab, y = "density", title = drawn$title) +
-    ggplot2::theme_minimal()
-}
-
-draw_deep_calibration <- function(drawn, ...) {
-  d <- drawn$data
-  settings <- utils::modifyList(
-    list(x = d$noise.sd, y = d$error, xlab = "standard deviation of the noise",
-      ylab = "measured error of the slope", main = drawn$title, las = 1, bty = "l", pch = 19),
-    list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  graphics::abline(h = drawn$delta + c(-1, 0, 1) * drawn$spread, lty = c(3, 1, 3),
-    col = plot_colour[["line"]])
-  graphics::abline(h = 0, lty = 2, col = plot_colour[["zero"]])
-}
-
-ggplot_deep_calibration <- function(drawn) {
-  ggplot2::ggplot(drawn$data, ggplot2::aes(x = .data$noise.sd, y = .data$error)) +
-    ggplot2::geom_hline(yintercept = 0, linetype = 2, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_hline(yintercept = drawn$delta + c(-1, 0, 1) * drawn$spread,
-      linetype = c(3, 1, 3), colour = plot_colour[["line"]]) +
-    ggplot2::geom_point() +
-    ggplot2::labs(x = "standard deviation of the noise", y = "measured error of the slope",
-      title = drawn$title) +
-    ggplot2::theme_minimal()
+# How estimates are distributed, with the mean effect (dashed) and its interval.
+density_picture <- function(local, main, xlab, title) {
+  line <- effect_density(local$estimate)
+  picture(local, list(
+    ink("rect", x0 = main$conf.low, x1 = main$conf.high, y0 = rep(-Inf, nrow(main)), width = 0,
+      y1 = rep(Inf, nrow(main))),
+    ink("rule", value = main$estimate, along = "x", lty = 2),
+    ink("line", x = line$x, y = line$y), ink("rug", x = thin_rug(local$estimate))
+  ), paste(xlab, "(dashed: mean)"), "density", title, include = list(y = 0))
 }

@@ -141,7 +141,7 @@ compare_fits <- function(..., truth, domain = c("range", "95%"), n_points = 2000
   out <- cbind(data.frame(fit = names(fits)), do.call(rbind, rows))
   out <- out[order(out$mse), , drop = FALSE]
   row.names(out) <- NULL
-  out
+  structure(out, class = c("fit_comparison", "data.frame"))
 }
 
 # The row of metrics. estimates: checked rows within the domain; true: a number for each.

@@ -121,23 +121,21 @@ print.iv_delivr <- function(x, digits = max(3L, getOption("digits") - 3L), ...) 
   invisible(x)
 }
 
-delivr_drawn <- function(fit) {
-  list(data = effect_curve.iv_delivr(fit), xlab = paste(fit$exposures, "predicted by instruments"),
-    ylab = paste0("E[h(", fit$exposures, ") | prediction]"), rug = thin_rug(fit$x_hat),
-    title = "DeLIVR (not a curve of do(X))")
+delivr_picture <- function(fit) {
+  data <- effect_curve.iv_delivr(fit)
+  band_picture(data, paste(fit$exposures, "predicted by instruments"), curve_name(data),
+    "DeLIVR (not a curve of do(X))", thin_rug(fit$x_hat))
 }
 
 #' @rdname delivr_effects
 #' @export
 plot.iv_delivr <- function(x, ...) {
-  drawn <- delivr_drawn(x)
-  draw_band(drawn, ...)
-  invisible(drawn$data)
+  draw_picture(delivr_picture(x), ...)
 }
 
 #' @rdname delivr_effects
 #' @exportS3Method ggplot2::autoplot
 autoplot.iv_delivr <- function(object, ...) {
   check_no_dots(...)
-  ggplot_band(delivr_drawn(object))
+  ggplot_picture(delivr_picture(object))
 }

@@ -278,9 +278,7 @@ print_strata_notes <- function(x) {
 #' @export
 plot.iv_doubly_ranked <- function(x, type = c("curve", "lace"), reference = NULL,
                                   conf_level = 0.95, ...) {
-  drawn <- strata_plot_data(x, type, reference, conf_level)
-  if (drawn$type == "curve") draw_band(drawn, ...) else draw_lace(drawn, ...)
-  invisible(drawn$data)
+  draw_picture(strata_picture(x, type, reference, conf_level), ...)
 }
 
 #' @rdname strata_results
@@ -288,47 +286,19 @@ plot.iv_doubly_ranked <- function(x, type = c("curve", "lace"), reference = NULL
 autoplot.iv_doubly_ranked <- function(object, type = c("curve", "lace"), reference = NULL,
                                       conf_level = 0.95, ...) {
   check_no_dots(...)
-  drawn <- strata_plot_data(object, type, reference, conf_level)
-  if (drawn$type == "curve") {
-    return(ggplot_band(drawn))
-  }
-  d <- drawn$data
-  ggplot2::ggplot(d, ggplot2::aes(x = .data$x, y = .data$estimate)) +
-    ggplot2::geom_hline(yintercept = 0, linetype = 2, colour = plot_colour[["zero"]]) +
-    ggplot2::geom_pointrange(ggplot2::aes(ymin = .data$conf.low, ymax = .data$conf.high),
-      colour = plot_colour[["line"]]) +
-    ggplot2::labs(x = drawn$xlab, y = drawn$ylab, title = drawn$title)
+  ggplot_picture(strata_picture(object, type, reference, conf_level))
 }
 
-strata_plot_data <- function(fit, type, reference, conf_level) {
-  type <- check_choice(type, c("curve", "lace"), "type")
-  if (type == "curve") {
+strata_picture <- function(fit, type, reference, conf_level) {
+  if (check_choice(type, c("curve", "lace"), "type") == "curve") {
     data <- effect_curve(fit, reference = reference, conf_level = conf_level)
     people <- if (is.null(fit$model)) fit$lace$x.mean else fit$model[[1]]
     inside <- !is.na(people) & people >= min(data$x) & people <= max(data$x)
-    return(list(
-      type = type, data = data, xlab = fit$exposures, ylab = data$estimand[1],
-      rug = thin_rug(people[inside]), title = fit$estimator
-    ))
+    return(band_picture(data, fit$exposures, curve_name(data), fit$estimator,
+      thin_rug(people[inside])))
   }
   table <- tidy(fit, conf.int = TRUE, conf.level = conf_level)
   names(table)[names(table) == "x.mean"] <- "x"
-  list(
-    type = type, data = table[!is.na(table$estimate), ],
-    xlab = paste("mean", fit$exposures, "of the stratum"),
-    ylab = paste("effect of a unit of", fit$exposures), title = fit$estimator
-  )
-}
-
-draw_lace <- function(drawn, ...) {
-  d <- drawn$data
-  settings <- utils::modifyList(
-    list(x = range(d$x), y = range(d$conf.low, d$conf.high, 0), type = "n", xlab = drawn$xlab,
-      ylab = drawn$ylab, main = drawn$title, las = 1, bty = "l"),
-    list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  graphics::abline(h = 0, col = plot_colour["zero"], lty = 2)
-  graphics::segments(d$x, d$conf.low, d$x, d$conf.high, col = plot_colour["line"], lwd = 2)
-  graphics::points(d$x, d$estimate, pch = 19, col = plot_colour["line"])
+  points_picture(table[!is.na(table$estimate), ], paste("mean", fit$exposures, "of the stratum"),
+    paste("effect on", fit$outcome, "per unit of", fit$exposures), fit$estimator)
 }

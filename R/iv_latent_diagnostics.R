@@ -109,12 +109,11 @@ recovery_rows <- function(fit, truth) {
 #'
 #' `"scree"`: the eigenvalues of stationary subspace analysis of each fold on a logarithmic scale,
 #' with the threshold below which the first W of them must lie. `"estimators"`: the estimators side
-#' by side with their intervals. Other types as [plot.iv_fit()].
+#' by side with their intervals of 95 %. Other types as [plot.iv_fit()].
 #'
-#' @param x A fit of [iv_latent()].
-#' @param type What to draw.
-#' @param ... Passed to [plot.iv_fit()] for its types; else nothing may be given.
-#' @return The data drawn, invisibly.
+#' @inheritParams plot.iv_fit
+#' @param x,object A fit of [iv_latent()].
+#' @return `plot()`: the data.frame drawn, invisibly. `autoplot()`: a ggplot of the same.
 #' @examples
 #' sim <- sim_environments(n = 1000, seed = 1)
 #' z <- as.matrix(as.data.frame(sim)[truth(sim)$instruments])
@@ -123,44 +122,57 @@ recovery_rows <- function(fit, truth) {
 #' plot(fit)
 #' @export
 plot.iv_latent <- function(x, type = c("scree", "estimators", "effect", "coefficients",
-                                       "first_stage"), ...) {
-  type <- check_choice(type, c("scree", "estimators", "effect", "coefficients", "first_stage"))
-  if (!type %in% c("scree", "estimators")) {
-    return(NextMethod(type = type))
-  }
-  check_no_dots(...)
-  if (type == "scree") plot_scree(x) else plot_estimators(x)
+                                       "first_stage"),
+                           exposure = NULL, conf_level = 0.95, ...) {
+  draw_picture(latent_picture(x, type, exposure, conf_level), ...)
 }
 
-plot_scree <- function(fit) {
+#' @rdname plot.iv_latent
+#' @exportS3Method ggplot2::autoplot
+autoplot.iv_latent <- function(object, type = c("scree", "estimators", "effect", "coefficients",
+                                                "first_stage"),
+                               exposure = NULL, conf_level = 0.95, ...) {
+  check_no_dots(...)
+  ggplot_picture(latent_picture(object, type, exposure, conf_level))
+}
+
+latent_picture <- function(fit, type, exposure, conf_level) {
+  type <- check_choice(type, c("scree", "estimators", "effect", "coefficients", "first_stage"))
+  switch(type,
+    scree = scree_picture(fit),
+    estimators = estimators_picture(fit),
+    fit_picture(fit, type, exposure, conf_level)
+  )
+}
+
+scree_picture <- function(fit) {
   values <- fit$eigenvalues
   folds <- seq_len(ncol(values))
   data <- data.frame(fold = rep(folds, each = nrow(values)),
     place = rep(seq_len(nrow(values)), length(folds)), eigenvalue = as.vector(values))
-  threshold <- vapply(fit$representations, function(r) r$gate$threshold, 0)
-  shown <- pmax(values, 1e-16)
-  graphics::matplot(shown, type = "b", pch = folds, lty = 1, lwd = 2, col = plot_colour["line"],
-    log = "y", xaxt = "n", las = 1, bty = "l", ylim = range(shown, threshold), xlab = "eigenvalue",
-    ylab = "difference between environments", main = fit$estimator)
-  graphics::axis(1, at = seq_len(nrow(values)))
-  graphics::abline(h = unique(threshold), lty = 2, col = plot_colour["zero"])
-  graphics::abline(v = fit$latent_dim[["W"]] + 0.5, lty = 3, col = plot_colour["zero"])
-  graphics::legend("bottomright", c(if (length(folds) > 1) paste("fold", folds), "gate"),
-    pch = c(if (length(folds) > 1) folds, NA), bty = "n",
-    lty = c(if (length(folds) > 1) rep(1, length(folds)), 2),
-    col = plot_colour[c(if (length(folds) > 1) rep("line", length(folds)), "zero")])
-  invisible(data)
+  threshold <- unique(vapply(fit$representations, function(r) r$gate$threshold, 0))
+  shown <- pmax(data$eigenvalue, 1e-16)
+  fold <- factor(paste("fold", data$fold), paste("fold", folds))
+  grey <- plot_colour[["zero"]]
+  picture(data, list(
+    ink("rule", value = threshold, colour = grey, lty = 2),
+    ink("rule", value = fit$latent_dim[["W"]] + 0.5, along = "x", colour = grey, lty = 3),
+    ink("line", x = data$place, y = shown, by = fold),
+    ink("point", x = data$place, y = shown, by = fold)
+  ), "eigenvalue, by size (dotted: those of W are left of it)",
+  "difference between environments (dashed: the gate)", fit$estimator, log = "y",
+  include = list(y = threshold), ticks = list(x = data.frame(at = seq_len(nrow(values)),
+    label = as.character(seq_len(nrow(values))))))
 }
 
-plot_estimators <- function(fit) {
+estimators_picture <- function(fit) {
   if (is.null(fit$estimators)) {
     stop_argument("type", "\"estimators\" needs a fit with compare = TRUE", "compare = FALSE")
   }
   data <- fit$estimators
   data$term <- data$estimator
-  draw_intervals(list(data = data, title = fit$estimator,
-    xlab = paste("effect of", fit$exposures[1], "on", fit$outcome)))
-  invisible(fit$estimators)
+  rows_picture(data, paste("effect on", fit$outcome, "per unit of", fit$exposures[1]),
+    fit$estimator, value = fit$estimators)
 }
 
 #' @export

@@ -52,7 +52,7 @@ meta_tests <- c("z", "t", "knha", "adhoc")
 #' @return A data.frame with a row for each group, in order of appearance: `group` (if given),
 #'   `estimate`, `std.error`, `statistic`, `p.value`, `conf.low`, `conf.high`, `tau2`, `se.tau2`,
 #'   `i2`, `h2`, `q`, `q.df`, `q.p.value`, `pred.low`, `pred.high`, `k`, `tau2.low`, `tau2.high`,
-#'   `method`, `test` (as used).
+#'   `method`, `test` (as used). It is of class `estimates`: `plot()` draws it, see [mr_forest()].
 #' @references Viechtbauer (2010), Journal of Statistical Software 36(3). Viechtbauer (2007),
 #'   Statistics in Medicine 26:37 (Q-profile). Knapp and Hartung (2003), Statistics in Medicine
 #'   22:2693. Higgins, Thompson and Spiegelhalter (2009), JRSS A 172:137 (prediction).
@@ -199,7 +199,7 @@ meta_table <- function(value, groups, method, test, prediction, conf_level) {
     pred.low = estimate - reach, pred.high = estimate + reach, k = k,
     tau2.low = column(5L), tau2.high = column(6L), method = method, test = test
   )
-  if (is.null(groups$label)) out else data.frame(group = groups$label, out)
+  new_estimates(if (is.null(groups$label)) out else data.frame(group = groups$label, out))
 }
 
 q_p <- function(q, df) {

@@ -102,7 +102,7 @@ orthogonal <- function(fit, estimand = c("average_derivative", "ate"), from = NU
       format(100 * (1 - out$imbalance), digits = 2), " % of the functional over polynomials of ",
       "degree ", how$degree, ": the estimate leans on the curve. Take a lower `degree`.")
   }
-  out
+  new_estimates(out)
 }
 
 # What is averaged: of rows of variables (mean of a fit), and of a polynomial of the exposure.

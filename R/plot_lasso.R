@@ -17,13 +17,7 @@
 #' @export
 plot.iv_lasso <- function(x, type = c("effect", "path", "cv", "coefficients", "first_stage"),
                           exposure = NULL, conf_level = 0.95, ...) {
-  type <- check_lasso_plot(x, type)
-  if (!type %in% c("path", "cv")) {
-    return(plot.iv_fit(x, type, exposure, conf_level, ...))
-  }
-  drawn <- lasso_plot_data(x, type)
-  if (type == "path") draw_path(drawn, x, ...) else draw_cv(drawn, x, ...)
-  invisible(drawn)
+  draw_picture(lasso_picture(x, type, exposure, conf_level), ...)
 }
 
 #' @rdname plot.iv_lasso
@@ -32,12 +26,7 @@ autoplot.iv_lasso <- function(object,
                               type = c("effect", "path", "cv", "coefficients", "first_stage"),
                               exposure = NULL, conf_level = 0.95, ...) {
   check_no_dots(...)
-  type <- check_lasso_plot(object, type)
-  if (!type %in% c("path", "cv")) {
-    return(autoplot.iv_fit(object, type, exposure, conf_level))
-  }
-  drawn <- lasso_plot_data(object, type)
-  if (type == "path") ggplot_path(drawn, object) else ggplot_cv(drawn, object)
+  ggplot_picture(lasso_picture(object, type, exposure, conf_level))
 }
 
 check_lasso_plot <- function(fit, type) {
@@ -56,78 +45,51 @@ check_lasso_plot <- function(fit, type) {
   type
 }
 
-lasso_plot_data <- function(fit, type) {
-  if (type == "cv") {
-    return(transform(fit$cv, low = fit$cv$cvm - fit$cv$cvsd, high = fit$cv$cvm + fit$cv$cvsd))
-  }
+lasso_picture <- function(fit, type, exposure, conf_level) {
+  type <- check_lasso_plot(fit, type)
+  switch(type,
+    path = path_picture(fit),
+    cv = cv_picture(fit),
+    fit_picture(fit, type, exposure, conf_level)
+  )
+}
+
+path_picture <- function(fit) {
   beta <- fit$path$beta
   ever <- rowSums(beta != 0) > 0
-  data.frame(
+  data <- data.frame(
     lambda = rep(fit$path$lambda, each = sum(ever)),
     term = rep(rownames(beta)[ever], ncol(beta)), estimate = as.vector(beta[ever, ])
   )
+  # A line needs two penalties.
+  one <- if (ncol(beta) == 1L) data
+  penalty_picture(data, fit, list(
+    if (is.null(one)) {
+      ink("line", x = data$lambda, y = data$estimate, group = data$term, width = 1.2)
+    },
+    ink("point", x = one$lambda, y = one$estimate)
+  ), paste("coefficient on", fit$exposures, "per unit of each instrument"))
 }
 
-# The penalties that are marked, with their names.
-marked_penalties <- function(fit) {
-  if (is.null(fit$cv)) c(given = fit$lambda) else c(min = fit$lambda.min, `1se` = fit$lambda.1se)
+cv_picture <- function(fit) {
+  data <- transform(fit$cv, low = fit$cv$cvm - fit$cv$cvsd, high = fit$cv$cvm + fit$cv$cvsd)
+  penalty_picture(data, fit, list(
+    ink("interval", x = data$lambda, low = data$low, high = data$high,
+      colour = plot_colour[["bar"]]),
+    ink("point", x = data$lambda, y = data$cvm, size = 0.7)
+  ), "mean squared error of rows held out (bars: standard errors)")
 }
 
-draw_marks <- function(fit) {
-  marks <- marked_penalties(fit)
-  graphics::abline(v = marks, col = plot_colour["zero"], lty = 2)
-  graphics::mtext(names(marks), at = marks, cex = 0.7)
-}
-
-draw_path <- function(drawn, fit, ...) {
-  empty <- nrow(drawn) == 0L
-  settings <- utils::modifyList(
-    list(x = range(fit$path$lambda), y = if (empty) c(-1, 1) else range(drawn$estimate, 0),
-      type = "n", log = if (min(fit$path$lambda) > 0) "x" else "", xlab = "penalty",
-      ylab = paste("coefficient on", fit$exposures), las = 1, bty = "l"),
-    list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  for (path in split(drawn, drawn$term)) {
-    graphics::lines(path$lambda, path$estimate, col = plot_colour["line"],
-      type = if (nrow(path) == 1L) "p" else "l")
+# The penalties that are marked are named in the label of the axis.
+penalty_picture <- function(data, fit, inks, ylab) {
+  marks <- if (is.null(fit$cv)) {
+    c(given = fit$lambda)
+  } else {
+    c(`smallest error` = fit$lambda.min, `one standard error` = fit$lambda.1se)
   }
-  draw_marks(fit)
-}
-
-draw_cv <- function(drawn, fit, ...) {
-  settings <- utils::modifyList(
-    list(x = drawn$lambda, y = drawn$cvm, ylim = range(drawn$low, drawn$high), pch = 19,
-      col = plot_colour["line"], log = if (min(drawn$lambda) > 0) "x" else "", xlab = "penalty",
-      ylab = "mean squared error, held out", las = 1, bty = "l"),
-    list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  graphics::segments(drawn$lambda, drawn$low, drawn$lambda, drawn$high, col = plot_colour["band"],
-    lwd = 2)
-  draw_marks(fit)
-}
-
-ggplot_penalty <- function(plot, drawn, fit, ylab) {
-  plot +
-    ggplot2::geom_vline(xintercept = marked_penalties(fit), linetype = 2,
-      colour = plot_colour[["zero"]]) +
-    (if (all(drawn$lambda > 0)) ggplot2::scale_x_log10()) +
-    ggplot2::labs(x = "penalty", y = ylab) +
-    ggplot2::theme_minimal()
-}
-
-ggplot_path <- function(drawn, fit) {
-  plot <- ggplot2::ggplot(drawn, ggplot2::aes(x = .data$lambda, y = .data$estimate,
-    group = .data$term)) +
-    ggplot2::geom_line(colour = plot_colour[["line"]])
-  ggplot_penalty(plot, drawn, fit, paste("coefficient on", fit$exposures))
-}
-
-ggplot_cv <- function(drawn, fit) {
-  plot <- ggplot2::ggplot(drawn, ggplot2::aes(x = .data$lambda, y = .data$cvm)) +
-    ggplot2::geom_linerange(ggplot2::aes(ymin = .data$low, ymax = .data$high),
-      colour = plot_colour[["line"]], alpha = 0.4) +
-    ggplot2::geom_point(colour = plot_colour[["line"]])
-  ggplot_penalty(plot, drawn, fit, "mean squared error, held out")
+  rules <- ink("rule", value = marks, by = factor(names(marks), names(marks)), along = "x",
+    width = 3)
+  picture(data, c(list(rules), inks), "penalty", ylab, fit$estimator,
+    log = if (min(fit$path$lambda) > 0) "x" else "",
+    include = list(x = c(fit$path$lambda, marks), y = if (is.null(data$cvm)) 0))
 }

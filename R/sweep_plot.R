@@ -25,13 +25,7 @@
 #' @export
 plot.sweep <- function(x, type = c("error", "selection", "coverage"), by = NULL, value = "mse",
                        conf_level = 0.95, ...) {
-  drawn <- sweep_plot_data(x, type, by, value, conf_level)
-  switch(drawn$type,
-    error = draw_boxes(drawn, ...),
-    selection = draw_selection(drawn, ...),
-    coverage = draw_intervals(drawn, ...)
-  )
-  invisible(drawn$data)
+  draw_picture(sweep_picture(x, type, by, value, conf_level), ...)
 }
 
 #' @rdname plot.sweep
@@ -39,32 +33,26 @@ plot.sweep <- function(x, type = c("error", "selection", "coverage"), by = NULL,
 autoplot.sweep <- function(object, type = c("error", "selection", "coverage"), by = NULL,
                            value = "mse", conf_level = 0.95, ...) {
   check_no_dots(...)
-  drawn <- sweep_plot_data(object, type, by, value, conf_level)
-  switch(drawn$type,
-    error = ggplot_boxes(drawn),
-    selection = ggplot_selection(drawn),
-    coverage = ggplot_intervals(drawn) +
-      ggplot2::geom_vline(xintercept = conf_level, linetype = 2, colour = plot_colour[["zero"]])
-  )
+  ggplot_picture(sweep_picture(object, type, by, value, conf_level))
 }
 
-sweep_plot_data <- function(sweep, type, by, value, conf_level) {
+sweep_picture <- function(sweep, type, by, value, conf_level) {
   type <- check_choice(type, c("error", "selection", "coverage"), "type")
   check_conf_level(conf_level)
   rows <- drop_sweep(sweep)
   rows <- rows[rows$status == "ok", , drop = FALSE]
   if (type == "selection") {
-    return(selection_data(rows, if (is.null(by)) "width" else by, value))
+    return(selection_picture(rows, if (is.null(by)) "width" else by, value))
   }
   value <- if (type == "coverage") "coverage" else value
   setting <- setting_text(rows, setting_columns(sweep, by))
   d <- data.frame(term = factor(setting, unique(setting)), value = sweep_numbers(rows, value))
   d <- d[!is.na(d$value), , drop = FALSE]
   if (type == "coverage") {
-    d <- coverage_table(d)
+    return(rows_picture(coverage_table(d), paste0("coverage of ", format(100 * conf_level),
+      " % intervals (dashed: the level)"), null = conf_level))
   }
-  list(type = type, data = d, title = "", ylab = value,
-    xlab = if (type == "coverage") paste0("coverage of ", format(100 * conf_level), " % intervals"))
+  boxes_picture(d, value)
 }
 
 sweep_numbers <- function(rows, name) {
@@ -100,7 +88,8 @@ setting_text <- function(rows, columns) {
   do.call(paste, c(lapply(parts, function(v) trimws(format(v, digits = 4))), sep = ", "))
 }
 
-selection_data <- function(rows, by, value) {
+# A point for each run; R2 of the criterion and the error (its logarithm) by method.
+selection_picture <- function(rows, by, value) {
   by <- check_choice(by, c("width", "loss"), "by")
   d <- data.frame(x = sweep_numbers(rows, by), y = sweep_numbers(rows, value),
     method = if (is.null(rows$method)) "all" else rows$method)
@@ -110,7 +99,13 @@ selection_data <- function(rows, by, value) {
   }, 0)
   label <- paste0(names(r), ifelse(is.na(r), "", sprintf(" (R2 %.2f)", r^2)))
   d$method <- factor(label[match(d$method, names(r))], label)
-  list(type = "selection", data = d, title = "", xlab = by, ylab = value)
+  picture(d, list(ink("point", x = d$x, y = d$y, by = d$method)),
+    c(width = "mean width of the curve's intervals", loss = "loss of rows held out")[[by]],
+    value_name(value), log = if (all(d$y > 0)) "y" else "")
+}
+
+value_name <- function(value) {
+  if (value == "mse") "mean squared error of the curve (mse)" else value
 }
 
 log_or_not <- function(v) {
@@ -127,56 +122,26 @@ coverage_table <- function(d) {
     conf.high = unname(pmin(1, mean + half)))
 }
 
-draw_boxes <- function(drawn, ...) {
-  d <- drawn$data
-  margin <- label_margin(levels(d$term))
-  old <- graphics::par(mar = c(4.5, margin, 1.5, 1))
-  on.exit(graphics::par(old))
-  settings <- utils::modifyList(
-    list(log = if (all(d$value > 0)) "x" else "", xlab = drawn$ylab, main = drawn$title,
-      col = plot_colour[["band"]], border = plot_colour[["line"]]),
-    list(...)
-  )
-  d$term <- factor(d$term, rev(levels(d$term)))
-  do.call(graphics::boxplot, c(
-    list(value ~ term, data = d, horizontal = TRUE, las = 1, ylab = "", frame.plot = FALSE),
-    settings
-  ))
-}
-
-draw_selection <- function(drawn, ...) {
-  d <- drawn$data
-  settings <- utils::modifyList(
-    list(x = d$x, y = d$y, xlab = drawn$xlab, ylab = drawn$ylab, pch = 19, las = 1, bty = "l",
-      log = if (all(d$y > 0)) "y" else "", col = selection_colours(nlevels(d$method))[d$method]),
-    list(...)
-  )
-  do.call(graphics::plot.default, settings)
-  graphics::legend("topleft", levels(d$method), pch = 19, bty = "n",
-    col = selection_colours(nlevels(d$method)))
-}
-
-selection_colours <- function(n) {
-  c(plot_colour[["line"]], grDevices::hcl.colors(max(n, 2L), "Dark 3"))[seq_len(n)]
-}
-
-ggplot_boxes <- function(drawn) {
-  d <- drawn$data
-  d$term <- factor(d$term, rev(levels(d$term)))
-  p <- ggplot2::ggplot(d, ggplot2::aes(x = .data$value, y = .data$term)) +
-    ggplot2::geom_boxplot(fill = plot_colour[["line"]], alpha = 0.2,
-      colour = plot_colour[["line"]]) +
-    ggplot2::labs(x = drawn$ylab, y = NULL) +
-    ggplot2::theme_minimal()
-  if (all(d$value > 0)) p + ggplot2::scale_x_log10() else p
-}
-
-ggplot_selection <- function(drawn) {
-  d <- drawn$data
-  p <- ggplot2::ggplot(d, ggplot2::aes(x = .data$x, y = .data$y, colour = .data$method)) +
-    ggplot2::geom_point(size = 2) +
-    ggplot2::scale_colour_manual(NULL, values = selection_colours(nlevels(d$method))) +
-    ggplot2::labs(x = drawn$xlab, y = drawn$ylab) +
-    ggplot2::theme_minimal()
-  if (all(d$y > 0)) p + ggplot2::scale_y_log10() else p
+# Boxes on the scale that is drawn: quartiles, median, whiskers to the last run within 1.5 times the
+# quartiles' distance, points beyond.
+boxes_picture <- function(d, value) {
+  is_log <- all(d$value > 0)
+  on_scale <- if (is_log) log else identity
+  back <- if (is_log) exp else identity
+  settings <- levels(droplevels(d$term))
+  stats <- lapply(settings, function(setting) {
+    grDevices::boxplot.stats(on_scale(d$value[d$term == setting]))
+  })
+  box <- as.data.frame(back(do.call(rbind, lapply(stats, `[[`, "stats"))))
+  place <- rev(seq_along(settings))
+  beyond <- lapply(stats, `[[`, "out")
+  picture(d, list(
+    ink("interval", y = place, low = box[[1]], high = box[[5]], along = "x", width = 1),
+    ink("rect", x0 = box[[2]], x1 = box[[4]], y0 = place - 0.35, y1 = place + 0.35, width = 1,
+      limits = FALSE),
+    ink("point", x = back(unlist(beyond)), y = rep(place, lengths(beyond)), size = 0.7),
+    ink("line", x = rep(box[[3]], 2), y = c(place - 0.35, place + 0.35), group = rep(settings, 2),
+      width = 3, limits = FALSE)
+  ), value_name(value), log = if (is_log) "x" else "", ticks = list(y = data.frame(at = place,
+    label = settings, keep = FALSE)))
 }

@@ -111,24 +111,25 @@ test_that("ggplots are built without a word", {
   }
   built <- ggplot2::ggplot_build(ggplot2::autoplot(mr_single_snp(lipid_chd)))
   expect_identical(nrow(built$layout$layout), 3L)
-  expect_identical(as.character(built$layout$layout$pair[1]), "LDL on CHD")
+  expect_identical(as.character(built$layout$layout$panel[1]), "LDL on CHD")
 })
 
 test_that("names too many to be read are left out, those of all variants stay", {
-  rows <- data.frame(SNP = c("All - MR Egger", paste0("rs", 1:99)), summary = 1:100 == 1)
-  names <- row_names(rows, 60)
-  expect_identical(names$label[1:2], c("MR Egger", "rs1"))
-  expect_equal(unique(names$size), 0.6)
-  names <- row_names(rows, 20)
-  expect_identical(names$label, c("MR Egger", rep("", 99)))
-  expect_identical(names$size[1], 0.7)
+  many <- mr_single_snp(as.data.frame(sim_summary(n_snps = 400, seed = 1)))
+  ticks <- single_snp_picture(many, "forest", 0.95)$ticks$y
+  expect_identical(sum(ticks$keep), 2L)
+  shown <- drawn_text(plot(many))
+  expect_true(all(c("MR Egger", "Inverse variance weighted") %in% shown))
+  expect_false(any(many$SNP[1:400] %in% shown))
+  few <- mr_single_snp(lipid_chd[lipid_chd$exposure == "LDL", ])
+  expect_true(all(few$SNP[1:28] %in% drawn_text(plot(few))))
 })
 
 test_that("more methods than colours", {
   labels <- mr_methods()$label
-  expect_identical(anyDuplicated(method_colours(labels)), 0L)
-  expect_identical(method_colours(labels[1:3]), method_colours(labels)[1:3])
   dat <- subset(lipid_chd, exposure == "LDL")
   sc <- mr_scatter(dat, mr_estimate(dat, labels, n_boot = 5, seed = 1))
+  # Each line has a look of its own.
+  expect_identical(anyDuplicated(mr_scatter_picture(sc, 0.95)$series[c("colour", "lty")]), 0L)
   on_device(expect_silent(plot(sc)))
 })
