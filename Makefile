@@ -29,7 +29,7 @@ C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fu
 INSTALL = MAKEFLAGS=-j`nproc` R CMD INSTALL --no-docs
 
 .PHONY: all help setup setup-dev demo test check check-full ctest csan san fuzz torture valgrind faults bench oracle \
-  doc slurm site spell doc-check fmt lint clean install install-san vignettes
+  doc readme paste slurm site spell doc-check fmt lint clean install install-san vignettes
 
 all: lint ctest test
 
@@ -185,16 +185,26 @@ spell:
 	@dev/setup.sh spell
 	@Rscript dev/spell.R
 
+## readme     README.md, with its numbers and its picture, from README.Rmd
+readme: setup-dev install
+	@R_LIBS=$(LIB) Rscript -e 'source("vignettes/pictures.R")' \
+	  -e 'knitr::knit("README.Rmd", quiet = TRUE)'
+
+## paste      the code of README and vignettes, pasted into fresh sessions, gives what they print
+paste: setup-dev install
+	@R_LIBS=$(LIB) Rscript dev/paste.R
+
 ## fmt        clang-format the C files in place
 fmt: setup-dev
 	@clang-format -i $(C_FILES)
 
-## lint       layer rules, clang-format, lintr, documentation up to date
+## lint       layer rules, clang-format, lintr, documentation up to date and complete
 lint: setup-dev doc-check $(B)/lint-rules-fire
 	@status=0; \
 	  dev/lint.sh || status=1; \
 	  clang-format --dry-run --Werror $(C_FILES) || status=1; \
 	  Rscript dev/lintr.R || status=1; \
+	  Rscript dev/docs.R || status=1; \
 	  exit $$status
 
 $(B)/lint-rules-fire: dev/test-lint.sh dev/lint.sh dev/levels.txt
