@@ -151,6 +151,11 @@ faults: install
 bench: install
 	@for script in bench/*.R; do echo "$$script"; R_LIBS=$(LIB) Rscript $$script || exit 1; done
 
+## pictures   every picture of plot() and autoplot(), to be looked at: build/pictures/index.html
+.PHONY: pictures
+pictures: setup-dev install
+	@R_LIBS=$(LIB) Rscript dev/pictures.R
+
 ## oracle     record what reference packages give, for tests/testthat/fixtures
 oracle: install
 	@R_LIBS=$(LIB) Rscript data-raw/oracle.R
