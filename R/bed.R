@@ -78,12 +78,13 @@ bed <- function(prefix) {
 read_plink_table <- function(file, names) {
   kinds <- as.list(stats::setNames(rep("", 6L), names))
   kinds[intersect(names, c("cm", "pos"))] <- 0
+  broken <- function(e) {
+    stop_mrl("data", "'", file, "' is no PLINK table of six columns: ", conditionMessage(e), ".")
+  }
   columns <- tryCatch(
     scan(file, kinds, quiet = TRUE, quote = "", comment.char = "", na.strings = character(),
       multi.line = FALSE, fill = FALSE),
-    error = function(e) {
-      stop_mrl("data", "'", file, "' is no PLINK table of six columns: ", conditionMessage(e), ".")
-    }
+    error = function(e) broken(e), warning = function(w) broken(w)
   )
   if (!length(columns[[1]])) {
     stop_mrl("data", "'", file, "' is empty.")

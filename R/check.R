@@ -25,7 +25,7 @@ shown_text <- function(x) {
 }
 
 check_flag <- function(x, arg = deparse1(substitute(x))) {
-  if (!is.logical(x) || length(x) != 1L || is.na(x)) {
+  if (!is.logical(x) || is.object(x) || length(x) != 1L || is.na(x)) {
     stop_argument(arg, "must be TRUE or FALSE", describe(x))
   }
   x

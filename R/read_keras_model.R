@@ -42,11 +42,15 @@ read_keras_model <- function(weights, config = NULL, length = NULL, output_names
   need_package("hdf5r", "Reading HDF5 files", "r-cran-hdf5r")
   file <- open_hdf5(weights)
   on.exit(file$close_all())
-  group <- keras_weight_group(file, weights)
+  group <- hdf5_guard(weights, keras_weight_group(file, weights))
   described <- keras_config(file, config, weights)
   settings <- list(
     length = length, n_letters = nchar(letters),
-    theano = if (is.null(backend)) keras_is_theano(group, weights) else backend == "theano"
+    theano = if (is.null(backend)) {
+      hdf5_guard(weights, keras_is_theano(group, weights))
+    } else {
+      backend == "theano"
+    }
   )
   source <- basename(if (is.null(config)) weights else config)
   net <- keras_guard(source, translate_keras(described, settings))
@@ -59,7 +63,7 @@ read_keras_model <- function(weights, config = NULL, length = NULL, output_names
     stop_mrl("data", "`", basename(weights), "` has ", file.size(weights), " bytes, too few for ",
       model$n_parameters, " parameters.")
   }
-  model$parameters <- keras_parameters(net, model, group, weights)
+  model$parameters <- hdf5_guard(weights, keras_parameters(net, model, group, weights))
   model
 }
 
@@ -95,9 +99,10 @@ keras_guard <- function(file, expr) {
 
 # Reads from HDF5; what fails there is the file's fault.
 hdf5_guard <- function(path, expr) {
-  tryCatch(expr, error = function(e) {
-    stop_mrl("data", "`", basename(path), "` cannot be read: ", sub("\n.*", "",
-      conditionMessage(e)))
+  withCallingHandlers(expr, error = function(e) {
+    if (!inherits(e, "mrlearn_error")) {
+      stop_mrl("data", "`", basename(path), "` cannot be read: ", first_line(conditionMessage(e)))
+    }
   })
 }
 

@@ -1,5 +1,5 @@
 /* libFuzzer's entry to sequences: any bytes as an alphabet and a text; what is encoded, packed and
- * unpacked from any place must be the same letters, and the other strand of the other strand too. */
+ * unpacked from any place must be the same letters, and so must the other strand's other strand. */
 #include "fuzz.h"
 #include "seq.h"
 

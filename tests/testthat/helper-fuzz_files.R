@@ -33,7 +33,8 @@ fuzz_bytes_once <- function(bytes) {
 
 fuzz_tokens <- c(
   "null", "true", "-1", "1e308", "2147483647", "4294967296", "1e-400", "NaN", "NA", "{}", "[]",
-  "[[]]", "\"\"", "\"a\"", "{\"a\": 1}", ",", ":", "}", "]", "\n", "\t", " ", "\r\n", ">", "0", "0.5",
+  "[[]]", "\"\"", "\"a\"", "{\"a\": 1}", ",", ":", "}", "]", "\n", "\t", " ", "\r\n", ">", "0",
+  "0.5",
   strrep("[", 3000), strrep("{\"a\":", 2000), strrep("(", 3000), "\u00fc", "\\u0000", "'", "#"
 )
 
@@ -45,8 +46,8 @@ fuzz_bytes_number <- function(bytes) {
     return(bytes)
   }
   k <- sample.int(length(found), 1L)
-  new <- fuzz_one(c("0", "-1", "2", "3", "1e9", "2147483648", "1e308", "0.5", "99999", "null", "[1]",
-    "[]", "\"3\"", "[1,2]", "{}"))
+  new <- fuzz_one(c("0", "-1", "2", "3", "1e9", "2147483648", "1e308", "0.5", "99999", "null",
+    "[1]", "[]", "\"3\"", "[1,2]", "{}"))
   before <- substr_bytes(text, 1L, found[k] - 1L)
   after <- substr_bytes(text, found[k] + attr(found, "match.length")[k], nchar(text, "bytes"))
   charToRaw(paste0(before, new, after))
@@ -83,6 +84,31 @@ fuzz_readers <- list(
     read = function(p) predict(read_keras_model(paste0(p, ".h5"), paste0(p, ".json")), "ACGTAC")
   )
 )
+
+# A small network as Keras writes it: the paths of its weights and its configuration.
+fuzz_keras <- function(prefix) {
+  files <- paste0(prefix, c(".h5", ".json"))
+  layer <- function(class, name, ...) list(class_name = class, config = list(name = name, ...))
+  config <- list(class_name = "Sequential", config = list(name = "net", layers = list(
+    layer("Conv1D", "conv", filters = 2, kernel_size = list(3), strides = list(1),
+      padding = "valid", dilation_rate = list(1), activation = "relu", use_bias = TRUE,
+      batch_input_shape = list(NULL, 6, 4)),
+    layer("BatchNormalization", "norm", axis = list(2), epsilon = 1e-3, center = TRUE,
+      scale = TRUE),
+    layer("MaxPooling1D", "pool", pool_size = list(2), strides = list(2), padding = "valid"),
+    layer("Flatten", "flat"), layer("Dense", "dense", units = 1, activation = "linear",
+      use_bias = TRUE)
+  )))
+  write_keras(files[1], list(
+    conv = list("conv/kernel:0" = array(sin(1:24), c(3, 4, 2)), "conv/bias:0" = 1:2),
+    norm = list("norm/gamma:0" = 1:2, "norm/beta:0" = 1:2, "norm/moving_mean:0" = 1:2,
+      "norm/moving_variance:0" = 1:2),
+    pool = list(), flat = list(),
+    dense = list("dense/kernel:0" = matrix(cos(1:4), 4), "dense/bias:0" = 0)
+  ))
+  writeLines(to_json(config), files[2])
+  files
+}
 
 # One reader with copies of its files in `dir`, one of them changed.
 fuzz_reader_trial <- function(name, room, dir) {
@@ -122,7 +148,9 @@ fuzz_formula_trial <- function() {
   part <- function(n) {
     paste(sample(fuzz_formula_parts, n, TRUE), collapse = sample(c(" + ", " - ", "*", ":"), 1L))
   }
-  side <- function() paste(replicate(sample.int(3L, 1L), part(sample.int(3L, 1L))), collapse = " | ")
+  side <- function() {
+    paste(replicate(sample.int(3L, 1L), part(sample.int(3L, 1L))), collapse = " | ")
+  }
   text <- fuzz_one(list(
     function() paste("y ~", side()), function() paste(part(1L), "~", side()),
     function() paste("y ~ x |", part(2L)), function() paste("y ~", part(2L), "| z"),
@@ -138,7 +166,8 @@ fuzz_formula_trial <- function() {
 # status, and that of an internal error is a finding.
 fuzz_words_trial <- function(room, dir) {
   csv <- file.path(dir, "data.csv")
-  utils::write.csv(data.frame(Y = room$toy$y, X = room$toy$x, G0 = room$toy$g1, g = room$toy$z), csv)
+  toy <- room$toy
+  utils::write.csv(data.frame(Y = toy$y, X = toy$x, G0 = toy$g1, g = toy$z), csv)
   words <- c("simulate", "estimate", "evaluate", "sweep", "mr", "deepmr", "help", "--help", "2sls",
     "ols", "lasso", "liml", "nonlinear", "contextual", "sim_nonlinear", "--data", csv, "--output",
     file.path(dir, "out"), "--exposure", "X", "--outcome", "Y", "--instruments", "G0", "g.g1",
@@ -147,7 +176,8 @@ fuzz_words_trial <- function(room, dir) {
     "-d", "", "a", "\u00fc", "--no-such", "=", "a=", "=b", "--seed=", "--set=a=1,2/3", "$(ls)", ";",
     "../x", room$fasta_file, room$config_file, room$model_file, "NULL", "q=3", "--covariates", "W")
   starts <- list(
-    c("estimate", "2sls", "--data", csv, "--outcome", "Y", "--exposure", "X", "--instruments", "G0"),
+    c("estimate", "2sls", "--data", csv, "--outcome", "Y", "--exposure", "X", "--instruments",
+      "G0"),
     c("simulate", "nonlinear", "--output", file.path(dir, "sim"), "--set", "n=20"),
     c("sweep", room$config_file, "--output", file.path(dir, "sweep")), c("mr", csv), character()
   )

@@ -1,0 +1,115 @@
+# What the fuzzers of dev/fuzz run at length, in short; and what they found, each by itself.
+
+local_sandbox <- function(frame = parent.frame()) {
+  dir <- withr::local_tempdir(.local_envir = frame)
+  withr::local_dir(dir, .local_envir = frame)
+  dir
+}
+
+# One line for each case that ended in no way that the rule allows.
+unlike <- function(outcomes) {
+  told <- vapply(outcomes, function(r) {
+    if (r$kind %in% c("value", "refused")) {
+      return("")
+    }
+    paste0("case ", r$case, ": ", r$name, "(", r$changed, "): ", r$kind, ": ", r$text)
+  }, "")
+  told[nzchar(told)]
+}
+
+test_that("every export and every method has a valid call, and it works", {
+  local_sandbox()
+  table <- fuzz_table()
+  expect_identical(setdiff(getNamespaceExports("mrlearn"), names(fuzz_calls)), character())
+  room <- fuzz_room()
+  failed <- vapply(names(table), function(name) {
+    outcome <- fuzz_try(list(name = name, call = table[[name]], values = list()), room, 10)
+    # Some methods say what their class is not for; the other export reads a file of HDF5.
+    may_refuse <- !name %in% setdiff(names(fuzz_calls), "read_keras_model")
+    fine <- outcome$kind == "value" || may_refuse && outcome$kind == "refused"
+    if (fine) "" else paste0(name, ": ", outcome$kind, ": ", outcome$text)
+  }, "")
+  expect_identical(unname(failed[nzchar(failed)]), character())
+  classes <- setdiff(getNamespaceInfo("mrlearn", "S3methods")[, 2], names(fuzz_classes))
+  expect_identical(grep("^latent_", classes, value = TRUE, invert = TRUE), character())
+})
+
+test_that("bad and odd arguments give a value or an error of our class", {
+  local_sandbox()
+  withr::local_options(mrlearn.threads = 1)
+  table <- fuzz_table()
+  room <- fuzz_room()
+  expect_identical(unlike(lapply(1:250, fuzz_case, table, room)), character())
+})
+
+test_that("changed files, formulas and command lines do so too", {
+  dir <- local_sandbox()
+  withr::local_options(mrlearn.threads = 1)
+  room <- fuzz_room()
+  kinds <- names(fuzz_readers)
+  if (requireNamespace("hdf5r", quietly = TRUE)) {
+    room$keras_files <- fuzz_keras(file.path(dir, "keras"))
+  } else {
+    kinds <- setdiff(kinds, "keras")
+  }
+  outcomes <- lapply(1:150, fuzz_reader_case, room, dir, kinds)
+  expect_identical(unlike(outcomes), character())
+})
+
+refused <- function(expression, class = "argument", text = NULL) {
+  expect_error(expression, text, class = paste0("mrlearn_error_", class))
+}
+
+test_that("neighbours so far apart that squares of distances overflow are no crash", {
+  refused(entropy(cbind(1:40, sin(1:40)) * 1e300, k = 3), "numeric")
+})
+
+test_that("generics of ours refuse what they have no method for", {
+  refused(ate(1, 0, 1), text = "`fit` must be a fit")
+  refused(cate(NULL, 0, 1))
+  refused(effect_curve("a"))
+  refused(average_derivative(mean))
+  refused(diagnostics(y ~ x))
+  refused(training_history(data.frame()))
+  refused(mutagenize(1, "ACGT"), text = "`model` must be a seq_model")
+})
+
+test_that("print() takes a number of digits and of rows", {
+  fit <- iv_ols(y ~ x, data.frame(x = 1:9, y = sin(1:9)))
+  for (digits in list(-1, 0, 100, NA, "a", 1:2, NULL[0], list())) {
+    if (!is.null(digits)) refused(print(fit, digits = digits), text = "`digits`")
+  }
+  expect_output(print(fit, digits = NULL), "iv_ols|OLS|effect of x")
+  refused(print(sweep_design(a = 1:2, seed = 1), n = -1), text = "`n`")
+})
+
+test_that("confint() takes names and numbers of coefficients", {
+  fit <- iv_ols(y ~ x + w, data.frame(x = 1:9, w = cos(1:9), y = sin(1:9)))
+  all <- confint(fit)
+  expect_identical(confint(fit, -1), all[-1, ])
+  expect_identical(confint(fit, "x"), all["x", , drop = FALSE])
+  for (parm in list(list(1), mean, 9, NA, c(-1, 1), "nothing", 0)) {
+    refused(confint(fit, parm), text = "`parm`")
+  }
+  moderated <- meta_regression(c(1, 2, 4, 3), c(1, 1, 2, 1), 1:4)
+  refused(confint(moderated, "nothing"), text = "`parm`")
+})
+
+test_that("strings that are no text, matrices of one string, arrays of one dimension", {
+  refused(read_motif("\xff\xfe"), text = "must be one string")
+  refused(motif_sites("\xff", list(A = diag(4))))
+  expect_identical(best_choice <- check_choice(matrix("a"), c("a", "b"), "x"), "a")
+  expect_identical(mmd(array(1:9, 9), sin(1:9)), mmd(1:9, sin(1:9)))
+  refused(read_fasta(tempdir()), text = "`file`")
+  refused(seq_model(list(seq_layer("dense", units = 1)), 2, alphabet = "a\u00e9"), text = "ASCII")
+})
+
+test_that("levels and names that are none", {
+  fit <- iv_ols(y ~ x, data.frame(x = 1:9, y = sin(1:9)))
+  refused(effect_curve(fit, x = numeric()), text = "`x` must have at least 1")
+  refused(predict(fit, data.frame(x = letters)), "data", "newdata")
+  refused(map_shards(list(1, 2), sum, combine = "no such function"), text = "`combine`")
+  refused(map_shards(expression(x, y), sum), text = "`shards`")
+  data <- data.frame(y = sin(1:9), x = 1:9)
+  refused(conformal(function(d) d$x, data, outcome = "nothing"), text = "outcome")
+})
