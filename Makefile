@@ -25,10 +25,10 @@ LIB := $(CURDIR)/$(B)/lib
 SAN_LIB := $(CURDIR)/$(B)/lib-san
 VERSION := $(shell sed -n 's/^Version: //p' DESCRIPTION)
 TARBALL := mrlearn_$(VERSION).tar.gz
-C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fuzz/*.c)
+C_FILES = $(wildcard src/*.c src/core/*.[ch] src/glue/*.[ch] ctest/*.[ch] dev/fuzz/*.[ch])
 INSTALL = MAKEFLAGS=-j`nproc` R CMD INSTALL --no-docs
 
-.PHONY: all help setup setup-dev demo test check check-full ctest csan san fuzz torture valgrind faults bench oracle \
+.PHONY: all help setup setup-dev demo test check check-full ctest csan san fuzz fuzz-properties torture valgrind faults bench oracle \
   doc readme paste slurm site spell doc-check fmt lint clean install install-san vignettes
 
 all: lint ctest test
@@ -126,14 +126,28 @@ install-san: setup-dev
 	  --no-test-load --library=$(SAN_LIB) src-san > install-san.log 2>&1 || \
 	  { grep -v '^gcc ' install-san.log; exit 1; }
 
-## fuzz       the arithmetic parser on random text, FUZZ_SECONDS long, under the sanitizers
+## fuzz       C that reads what users bring, on random bytes, FUZZ_SECONDS each, under the sanitizers
 FUZZ_SECONDS := 120
-fuzz: setup-dev
-	@mkdir -p $(B)/fuzz/corpus
-	@clang-14 -std=c11 -g -fsanitize=fuzzer $(SANITIZE) -Isrc/core -o $(B)/fuzz/expr dev/fuzz/expr.c \
-	  $(wildcard src/core/expr*.c) -lm
-	@$(B)/fuzz/expr $(B)/fuzz/corpus -dict=dev/fuzz/expr.dict -max_len=4200 -verbosity=0 \
-	  -artifact_prefix=$(B)/fuzz/ -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1
+FUZZ_TARGETS := bed expr seq seqnet
+$(B)/fuzz/core/%.o: src/core/%.c Makefile | setup-dev
+	@mkdir -p $(@D)
+	@clang-14 $(CTEST_FLAGS) -Wno-unknown-pragmas -Wno-unused -Wno-unused-parameter $(SANITIZE) \
+	  -fsanitize=fuzzer-no-link $(R_INCLUDE) -c -o $@ $<
+$(B)/fuzz/%: dev/fuzz/%.c dev/fuzz/fuzz.h $(CORE_SRC:src/core/%.c=$(B)/fuzz/core/%.o)
+	@clang-14 $(CTEST_FLAGS) $(SANITIZE) -fsanitize=fuzzer -o $@ $< $(filter %.o,$^) $(CTEST_LIBS)
+-include $(wildcard $(B)/fuzz/core/*.d)
+.PHONY: $(FUZZ_TARGETS:%=fuzz-%)
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(B)/fuzz/%
+	@mkdir -p $(B)/fuzz/corpus_$*
+	@$< $(B)/fuzz/corpus_$* dev/fuzz/corpus_$* -max_len=$(if $(filter expr,$*),4200,600) \
+	  $(addprefix -dict=,$(wildcard dev/fuzz/$*.dict)) -verbosity=0 -artifact_prefix=$(B)/fuzz/$*- \
+	  -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1
+fuzz: $(FUZZ_TARGETS:%=fuzz-%)
+
+## fuzz-properties  every export with bad and odd arguments, and files, formulas and command lines
+fuzz-properties: install
+	@R_LIBS=$(LIB) Rscript dev/fuzz/properties.R --seconds=$(FUZZ_SECONDS)
+	@R_LIBS=$(LIB) Rscript dev/fuzz/readers.R --seconds=$(FUZZ_SECONDS)
 
 ## torture    every .Call entry with a garbage collection at each allocation
 torture: install

@@ -184,7 +184,11 @@ effect_curve.iv_control_function <- function(fit, x = NULL, reference = NULL, # 
   check_cf_exposure(fit, exposure)
   measure <- check_measure(fit, measure)
   seen <- fit$exposure_values
-  x <- if (is.null(x)) seq(min(seen), max(seen), length.out = 50) else check_doubles(x, "x", least = 1L)
+  x <- if (is.null(x)) {
+    seq(min(seen), max(seen), length.out = 50)
+  } else {
+    check_doubles(x, "x", least = 1L)
+  }
   if (fit$family == "cox" && is.null(reference)) {
     reference <- stats::median(seen)
   }

@@ -115,8 +115,8 @@ draw_band_of <- function(drawn, conf_level, simultaneous) {
   }
   se <- row_sd(drawn$draws)
   if (!all(is.finite(se))) {
-    stop_mrl("numeric", "While drawing a band: the draws are not finite; the levels of the exposure ",
-      "are too large.")
+    stop_mrl("numeric", "While drawing a band: the draws are not finite; the levels of the ",
+      "exposure are too large.")
   }
   moves <- se > 1e-12 * max(se) # a contrast against itself does not
   distance <- abs(drawn$draws - rowMeans(drawn$draws))[moves, , drop = FALSE] / se[moves]
