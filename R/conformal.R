@@ -313,11 +313,13 @@ check_unseen <- function(object, data, y, y_fit) {
 #'
 #' @param object,x A [conformal()] band.
 #' @param newdata,data Data.frame with exposure and covariates of new rows.
-#' @param ... Nothing else may be given.
+#' @param ... For `plot()`: graphical parameters passed to [graphics::plot.default()]; else nothing
+#'   may be given.
 #' @return `predict()`: data.frame `estimate, lower, upper, estimand`, the latter saying of what the
 #'   interval is one: of the outcome given the row, not of its mean under an intervention.
 #'   `augment()`: the data with `.fitted`, `.lower` and `.upper`. `glance()`: one row `method,
-#'   conf.level, nobs, k, below, above, checked`.
+#'   conf.level, nobs, k, below, above, checked`. `plot()`: the predictions as drawn, with `x` and
+#'   `outcome`, invisibly; `autoplot()`: a ggplot of the same.
 #' @name conformal_intervals
 NULL
 
