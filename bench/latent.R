@@ -75,14 +75,14 @@ list_latent <- function(trial) {
       option = c("random", "learned"), seed = few(101:105)),
     cells("autoencoder", n_env = 2, degree = 3, method = "autoencoder",
       option = c("random", "learned"), seed = few(101:105)),
-    cells("autoencoder", n_env = 2:3, method = "autoencoder", option = c("SSA start", "default"),
+    cells("autoencoder", n_env = 2:3, method = "autoencoder", option = c("ssa", "default"),
       seed = few(101:105)),
     cells("ablation", n_env = 2, method = "autoencoder",
       option = c("no hsic", "mlp", "mlp, no hsic", "relevance"), seed = few(101:105)),
     cells("ablation", n_env = 3, degree = 2, method = "autoencoder", dim_w = 1:4,
-      option = "random", seed = few(101:105)),
+      option = "wrong dimension", seed = few(101:105)),
     cells("ablation", n_env = 3, degree = 2, method = "auto", dim_w = c(1, 3, 4),
-      seed = few(101:103)),
+      option = "wrong dimension", seed = few(101:103)),
     cells("noise", n_env = 2:3, degree = 1:2, method = "auto", folds = 2,
       option = c("noise 0.01", "noise 0.05"), seed = few(101:103)),
     cells("noise", n_env = 2:3, mixing = "mlp", method = "auto", folds = 2,
@@ -177,7 +177,7 @@ cell_control <- function(cell) {
   if (cell$mixing == "discrete") {
     given <- list(encoder = "mlp", decoder = "mlp", epochs = 300, restarts = 2)
   }
-  if (cell$option == "SSA start") given$start <- "ssa"
+  if (cell$option == "ssa") given$start <- "ssa"
   if (grepl("no hsic", cell$option)) given$hsic <- 0
   if (cell$option == "relevance") given$relevance <- 0.1
   if (grepl("mlp", cell$option)) given <- c(given, encoder = "mlp", epochs = 300, restarts = 3)

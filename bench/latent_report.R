@@ -44,8 +44,10 @@ competitor_line <- function(r) {
 
 recovery_line <- function(r) {
   data.frame(
-    method = paste(c(r$method[1], if (r$option[1] != "none") r$option[1],
-      if (r$dim_w[1] != 2) paste("W", r$dim_w[1]), if (r$mixing_seed[1] != 100) "other mixings"),
+    method = paste(c(r$method[1],
+      if (!r$option[1] %in% c("none", "wrong dimension")) r$option[1],
+      if (r$option[1] == "wrong dimension") paste("W", r$dim_w[1]),
+      if (r$mixing_seed[1] != 100) "other mixings"),
     collapse = ", "),
     runs = whole(nrow(r)), bias = mean_se(r$bias), "worst" = worst(r$bias),
     "PO(V)" = mean_se(r$bias.po), oracle = mean_se(r$oracle),
@@ -130,7 +132,7 @@ report_latent <- function(rows) {
       "No cross-fitting; five restarts. random: random starts, W the most stationary directions",
       "of the latent (the default); learned: W as the penalties made it, as published; decoder",
       "and degree are those of the mixing. default: latent_control() as it is, a cubic decoder.",
-      "SSA start: the linear encoder starts at SSA's. A published reproduction of poly-3 has a",
+      "ssa: the linear encoder starts at SSA's. A published reproduction of poly-3 has a",
       "mean bias of .0117 (3 seeds, E not stated)."), recovery_line),
     section("ablation", "Ablations", c(
       "Linear mixing, W as learned: without HSIC; with an MLP as encoder (300 epochs, 3",
