@@ -84,7 +84,7 @@ calls <- alist(
     toy$x, toy$w
   ),
   C_flow_fit = latent_flow(cbind(toy$x, toy$y), rep(1:2, 12), c(V = 1L, W = 1L),
-    list(starts = 2, cycles = 1, moves = 0), 1),
+    list(flow_starts = 2, flow_cycles = 1, flow_moves = 0), 1),
   C_genotype_impute = suppressMessages(suppressWarnings(iv_2sls(y ~ x | z, toy_missing))),
   C_isa_name = isa_used(),
   C_isotonic_fit = calibrate(predicted_law(toy$x, rep(1, 24)), toy$y),
