@@ -23,7 +23,7 @@
 #'   of a slope differs with where on the scale of labels a sequence lies (as by a confounder's
 #'   motif); what is expected is taken off, and what is left makes the interval. Members of an
 #'   ensemble are heard beforehand: half of their typical variance counts as if it had been seen in
-#'   as many errors as there are members less one. Without `levels`: one mean error for all;
+#'   as many errors as there are members and three more. Without `levels`: one mean error for all;
 #' * `"pairs_plain"`: one mean error, its spread from the pairs alone. `"pairs_half"`: spread half
 #'   the same for all, half by the sequence's own variation between members; `"pairs_members"`: the
 #'   same, and the size of the spread is learnt from pairs and members (these count as their number

@@ -170,9 +170,9 @@ calibrated_reach <- function(fit, wide, settings, levels) {
     size_prior(interval, fit, size)))
 }
 
-# What members say of the size of errors beforehand: degrees of freedom and variance. The ensemble
-# errs by less than its members do; half of their variance was found on data that nothing is
-# reported of.
+# What members say of the size of errors beforehand: degrees of freedom (as many as a moderated
+# variance has) and variance. The ensemble errs by less than its members do; half of their variance
+# was found on data that nothing is reported of.
 size_prior <- function(interval, fit, size) {
   if (endsWith(interval, "_members")) {
     return(list(df = fit$n_members - 1, psi0 = size$base))
@@ -181,7 +181,7 @@ size_prior <- function(interval, fit, size) {
   if (interval != "pairs" || !isTRUE(base > 0)) {
     return(list(df = 0, psi0 = 0))
   }
-  list(df = fit$n_members - 1, psi0 = base / 2)
+  list(df = fit$n_members + 3, psi0 = base / 2)
 }
 
 # What errors are regressed on: 1, and the predicted levels in standard deviations of the pairs',

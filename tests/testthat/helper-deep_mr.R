@@ -118,7 +118,7 @@ oracle_deep_calibrated <- function(pairs, noise, noise_mutant, slope, sd, n_memb
     n <- length(sd)
     return(oracle_deep_by_level(parts$u / (lambda * parts$ff), parts$v / (lambda * parts$ff)^2,
       if (is.null(x)) matrix(1, nrow(parts)) else x[[1]], if (is.null(x)) matrix(1, n) else x[[2]],
-      unit, n_members - 1, exp(mean(log(sd^2))) / 2, level))
+      unit, n_members + 3, exp(mean(log(sd^2))) / 2, level))
   }
   law <- oracle_deep_law(parts$u / (lambda * parts$ff), parts$v / (lambda * parts$ff)^2,
     h_of(sd_pairs), unit,
