@@ -122,7 +122,7 @@ calls <- alist(
   C_lasso_fit = lasso_fit(toy$x, toy$z + 0, foldid = rep(1:3, 8), nlambda = 5L),
   C_lasso_folds = lasso_folds(7L, 3L, seed = 1),
   C_latent_closure = latent_closure(cbind(toy$w, toy$w^2, toy$x, toy$x^2, toy$w * toy$x),
-    rep(1:2, 12), c(V = 1L, W = 1L), list(starts = 30), 1),
+    rep(1:2, 12), c(V = 1L, W = 1L), list(closure_starts = 30), 1),
   C_latent_ssa = ssa_rotation(toy$z + 0, rep(1:2, 12), c(V = 1L, W = 1L)),
   C_ld_clump = clump(data.frame(SNP = colnames(toy_bed), pval = c(0.1, 0.3, 0.2)), toy_bed, p = 1),
   C_ld_matrix = ld_matrix(toy_bed),
