@@ -40,17 +40,17 @@ paste_blocks <- c("arguments <- commandArgs(TRUE)", "blocks <- readRDS(arguments
   "options(width = as.integer(arguments[3]))", "grDevices::pdf(NULL)",
   "page <- new.env(parent = globalenv())",
   "got <- vapply(blocks$code, function(code) paste(utils::capture.output(",
-  "  withCallingHandlers(",
+  "  tryCatch(withCallingHandlers(",
   "    source(textConnection(code), local = page, echo = FALSE, print.eval = TRUE),",
   "    message = function(m) { cat(conditionMessage(m)); invokeRestart('muffleMessage') },",
   "    warning = function(w) { cat('Warning:', conditionMessage(w), '\\n')",
   "      invokeRestart('muffleWarning') }",
-  "  )), collapse = '\\n'), '')",
+  "  ), error = function(e) cat('Error:', conditionMessage(e), '\\n'))), collapse = '\\n'), '')",
   "saveRDS(unname(got), arguments[2])")
 
-# Blank lines, and how warnings are introduced, are the page's.
+# Blank lines, and how warnings and errors are introduced, are the page's.
 plain <- function(text) {
-  text <- gsub("Warning[^:\n]*:", "Warning:", text)
+  text <- gsub("(Warning|Error)[^:\n]*:", "\\1:", text)
   lines <- trimws(strsplit(text, "\n")[[1]])
   lines[nzchar(lines)]
 }
@@ -77,13 +77,21 @@ for (file in files) {
   dir.create(empty)
   run_fresh(paste_blocks, empty, c(blocks, result, readLines(width)))
   if (!file.exists(result)) {
-    cat(file, ": a block fails where it is pasted\n", sep = "")
+    cat(file, ": the pasted session ended before its end\n", sep = "")
     n_bad <- n_bad + 1L
     next
   }
   got <- readRDS(result)
   same <- mapply(function(a, b) identical(plain(a), plain(b)), page$printed, got)
-  cat(sprintf("%s: %d blocks, %d give something else\n", file, nrow(page), sum(!same)))
+  # Code that is only shown (eval = FALSE) prints nothing there and may fail here.
+  shown <- !same & page$printed == "" & grepl("(^|\n)Error:", got)
+  same <- same | shown
+  cat(sprintf("%s: %d blocks, %d give something else, %d are only shown\n", file, nrow(page),
+    sum(!same), sum(shown)))
+  for (k in which(shown)) {
+    cat("    ", sub("\n.*", "", page$code[k]), " ...: ", sub(".*(Error:[^\n]*).*", "\\1", got[k]),
+      "\n", sep = "")
+  }
   for (k in which(!same)) {
     cat("--- code\n", page$code[k], "\n--- the page\n", page$printed[k], "\n--- pasted\n", got[k],
       "\n", sep = "")
