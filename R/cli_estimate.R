@@ -188,7 +188,7 @@ fit_from_problem <- function(fun, problem, settings) {
   env$.genotypes <- problem$genotypes
   columns <- problem$columns
   sum_of <- function(names) {
-    if (length(names)) Reduce(function(a, b) call("+", a, b), lapply(names, as.name)) else 1
+    if (length(names)) sum_of_names(names) else 1
   }
   instruments <- if (is.null(problem$genotypes)) sum_of(columns$instruments) else quote(.genotypes)
   right <- if (fun == "iv_ols") {

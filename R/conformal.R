@@ -251,8 +251,13 @@ utils::globalVariables(".weight")
 # The outcome of the rows of calibration.
 calibration_outcome <- function(object, data) {
   check_calibration(data)
-  y <- tryCatch(eval(str2lang(object$outcome), data, environment(object$formula)),
-    error = function(e) NULL)
+  # A column of that name is data, whatever the name; else it is the formula's left side.
+  y <- if (object$outcome %in% names(data)) {
+    data[[object$outcome]]
+  } else {
+    tryCatch(eval(str2lang(object$outcome), data, environment(object$formula)),
+      error = function(e) NULL)
+  }
   if (is.null(y)) {
     stop_argument("data", paste0("must have the outcome `", object$outcome, "`"),
       shorten(names(data)))

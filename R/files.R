@@ -122,6 +122,14 @@ replace_rds <- function(object, path) {
   replace_files(path, list(file_of_bytes(serialize(object, NULL))))
 }
 
+# Back from there. R's own format can hold code: only files of the user's own are read. what: the
+# class of the error for one that is damaged.
+read_rds <- function(path, what) {
+  tryCatch(suppressWarnings(readRDS(path)), error = function(e) {
+    stop_mrl(what, "\"", path, "\" is damaged: ", first_line(conditionMessage(e)), ".")
+  })
+}
+
 replace_text <- function(text, path) {
   replace_files(path, list(file_of_text(text)))
 }

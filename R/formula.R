@@ -150,9 +150,14 @@ matrices_to_formula <- function(y, x, z, w, env) {
       paste0("`", clash[duplicated(clash)][1], "` twice"))
   }
   data <- structure(c(list(y = y), x, w), class = "data.frame", row.names = seq_len(n))
-  as_sum <- function(names) Reduce(function(a, b) call("+", a, b), lapply(names, as.name))
   list(data = data, exposures = names(x), covariates = names(w), z = z,
-    formula = stats::as.formula(call("~", quote(y), as_sum(c(names(x), names(w)))), env = env))
+    formula = stats::as.formula(call("~", quote(y), sum_of_names(c(names(x), names(w)))),
+      env = env))
+}
+
+# Names of columns as the side of a formula, none of them read as R.
+sum_of_names <- function(names) {
+  Reduce(function(a, b) call("+", a, b), lapply(names, as.name))
 }
 
 # A vector, matrix or data.frame as a named list of double columns.

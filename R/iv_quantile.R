@@ -111,7 +111,8 @@
 #' @param control Settings of the networks, from [nn_control()].
 #' @param seed Of the rows held out, initial weights, order of rows, dropout and replicates: NULL
 #'   draws one from R's generator, a whole number is used as it is.
-#' @param checkpoint File to keep the run in while it lasts, or NULL.
+#' @param checkpoint File to keep the run in while it lasts, or NULL. It is R's own (RDS), which can
+#'   hold code: never go on from a stranger's.
 #' @param checkpoint_every Epochs between two writings of the file.
 #' @param progress Show a progress bar (never inside knitr)? Or a function that is called with the
 #'   phase (`"training"`, `"bootstrap"`), how much is done and the most there will be.

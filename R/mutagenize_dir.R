@@ -131,7 +131,8 @@ open_effects <- function(dir, key, n_chunks) {
 #'
 #' What [mutagenize()] wrote with `dir =`, whole or in part.
 #'
-#' @param dir The directory.
+#' @param dir The directory. Its files are R's own (RDS), which can hold code: never read one from
+#'   strangers.
 #' @param chunks Numbers of the chunks to be read, from 1; `NULL`: all. `attr(, "n_chunks")` of the
 #'   result says how many there are.
 #' @return The data.frame that [mutagenize()] would have returned for these sequences. Raises
@@ -160,7 +161,7 @@ read_effects <- function(dir, chunks = NULL) {
       sum(!file.exists(files)), " of ", length(files), " chunks are missing. The same call of ",
       "mutagenize() goes on with it.")
   }
-  out <- do.call(rbind, lapply(files, readRDS))
+  out <- do.call(rbind, lapply(files, read_rds, what = "checkpoint"))
   if (!is.null(out$members)) {
     dimnames(out$members) <- NULL # rbind() makes empty ones
   }

@@ -68,7 +68,8 @@ seq_control <- function(epochs = 100, batch_size = NULL, learning_rate = 3e-3,
 #' @param seed One whole number, or NULL to draw one from R's generator.
 #' @param checkpoint File to keep the training in while it lasts, or NULL. A training that is
 #'   interrupted or killed goes on from it, to the same numbers, when it is called again with the
-#'   same arguments; then the file is removed.
+#'   same arguments; then the file is removed. It is R's own (RDS), which can hold code: never go on
+#'   from a stranger's.
 #' @param checkpoint_every Epochs between two writings of the file.
 #' @param progress Show a progress bar (never inside knitr)? Or a function that is called with the
 #'   phase (`"training"`), the epochs done and the most there can be.

@@ -323,10 +323,14 @@ read_dataset <- function(dataset, folder, parameters) {
 }
 
 role_formula <- function(roles) {
-  side <- function(names) paste(vapply(names, quote_name, ""), collapse = " + ")
-  text <- paste(side(roles$outcome), "~", side(c(roles$exposure, roles$covariables)), "|",
-    side(c(roles$instruments, roles$covariables)))
-  stats::as.formula(text, env = globalenv())
+  for (role in names(roles)) {
+    if (!is.null(roles[[role]]) && !(is.character(roles[[role]]) && all(nzchar(roles[[role]])))) {
+      stop_argument(role, "must be names of columns", describe(roles[[role]]))
+    }
+  }
+  right <- call("|", sum_of_names(c(roles$exposure, roles$covariables)),
+    sum_of_names(c(roles$instruments, roles$covariables)))
+  stats::as.formula(call("~", sum_of_names(roles$outcome), right), env = globalenv())
 }
 
 read_table_file <- function(path, sep) {

@@ -80,7 +80,7 @@ sweep_spec <- function(dir) {
   if (!identical(the$sweep$at, sweep_stamp(dir))) {
     spec <- read_saved_sweep(dir)$spec
     if (identical(spec$data, "data.rds")) {
-      spec$data <- readRDS(file.path(dir, "data.rds"))
+      spec$data <- read_rds(file.path(dir, "data.rds"), "checkpoint")
     }
     keep_spec(dir, spec)
   }

@@ -7,7 +7,8 @@
 #' that chose a fit is no estimate of that fit's own, and its intervals do not know that it was
 #' chosen.
 #'
-#' @param dir Directory of a sweep.
+#' @param dir Directory of a sweep. Its files are R's own (RDS), which can hold code: never read one
+#'   from strangers.
 #' @param sweep What `run_sweep()` or `read_sweep()` returned.
 #' @param by `"width"` of conformal intervals (of [run_sweep()] with `calibration`), `"loss"` of the
 #'   outcome network on rows held out, or `"mse"` where the truth is known. The least is the best,
@@ -95,7 +96,7 @@ best_fit <- function(sweep, by = c("width", "loss", "mse")) {
   best <- which.min(value)
   dir <- attr(sweep, "dir")
   file <- run_file(dir, sweep$run[best], sweep$rung[best], "rds", "fit")
-  fit <- if (file.exists(file)) readRDS(file) else refit(dir, sweep, best)
+  fit <- if (file.exists(file)) read_rds(file, "checkpoint") else refit(dir, sweep, best)
   attr(fit, "sweep_row") <- drop_sweep(sweep)[best, ]
   fit
 }

@@ -113,3 +113,35 @@ test_that("levels and names that are none", {
   data <- data.frame(y = sin(1:9), x = 1:9)
   refused(conformal(function(d) d$x, data, outcome = "nothing"), text = "outcome")
 })
+
+test_that("names that look like code are names", {
+  local_sandbox()
+  names <- c("x`+file.create('run')+`", "x\\`+file.create('run')+`", "`", "\\", "\\`", "a\nb",
+    "I(file.create('run'))", "a\\u0060+file.create('run')+\\u0060", "\u00fc`")
+  for (name in names) {
+    expect_identical(str2lang(quote_name(name)), as.name(name))
+    formula <- role_formula(list(outcome = "y", exposure = name, instruments = "z"))
+    expect_identical(all.vars(formula), c("y", name, "z"))
+    z <- cos(1:20)
+    x <- matrix(z + sin(7 * 1:20), dimnames = list(NULL, name))
+    expect_named(coef(iv_2sls(y = sin(1:20), x = x, z = z)), c("(Intercept)", quote_name(name)))
+    problem <- list(data = data.frame(y = sin(1:20), x, z, check.names = FALSE), n_threads = 1,
+      columns = list(outcome = "y", exposure = name, instruments = "z"))
+    expect_s3_class(fit_from_problem("iv_2sls", problem, list()), "iv_2sls")
+  }
+  expect_false(file.exists("run"))
+  refused(role_formula(list(outcome = "y", exposure = 1, instruments = "z")), text = "`exposure`")
+})
+
+test_that("damaged files of R are told as such", {
+  dir <- local_sandbox()
+  model <- seq_predictor(function(s) nchar(gsub("[AT]", "", s)))
+  mutagenize(model, c(a = "AC", b = "GT"), dir = "effects", per_chunk = 1)
+  chunk <- list.files("effects", "^effects-", full.names = TRUE)[1]
+  writeBin(utils::head(readBin(chunk, "raw", 1e4), 40), chunk)
+  refused(read_effects("effects"), "checkpoint", "is damaged")
+  writeLines(c("1 a 0 1 A", "G 1 b 0 2 A G"), "x.bim")
+  writeLines("f i 0 0 0 -9", "x.fam")
+  writeBin(as.raw(c(0x6c, 0x1b, 1, 0, 0)), "x.bed")
+  refused(bed("x"), "data", "no PLINK table")
+})
