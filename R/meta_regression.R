@@ -35,8 +35,8 @@
 #' @return A list of class `meta_regression`. `tidy()`: a data.frame `term, estimate, std.error,
 #'   statistic, p.value, conf.low, conf.high`; `glance()`: one row, see below. `predict()`: numbers
 #'   for `interval = "none"`, else a data.frame `estimate, std.error, conf.low, conf.high` or
-#'   `estimate, std.error, pred.low, pred.high`. `plot()`: the rows drawn, invisibly; `autoplot()`: a
-#'   ggplot of the same.
+#'   `estimate, std.error, pred.low, pred.high`. `plot()`: the rows drawn, invisibly; `autoplot()`:
+#'   a ggplot of the same.
 #' @references Viechtbauer (2010), Journal of Statistical Software 36(3).
 #' @examples
 #' estimate <- c(0.10, 0.32, 0.25, -0.05, 0.41, 0.18)

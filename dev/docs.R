@@ -39,9 +39,9 @@ page_of <- function(export) {
 others <- "reexports"
 # Named iv_, mr_ ... and yet no estimator; methods for summary data have their sources in the table
 # of mr_methods().
-no_estimator <- c("iv_crossprod", "iv_fit", "iv_methods", "mr_control", "mr_data", "mr_methods",
-  "mr_odds_ratios", "mr_scatter", "mr_single_snp", "mr_leave_one_out", "mv_data", "mv_methods",
-  "deep_mr_control", "deep_mr_pairs")
+no_estimator <- c("iv_crossprod", "iv_fit", "iv_methods", "mr_control", "mr_data", "mr_forest",
+  "mr_methods", "mr_odds_ratios", "mr_scatter", "mr_single_snp", "mr_leave_one_out", "mv_data",
+  "mv_methods", "deep_mr_control", "deep_mr_pairs")
 for (export in exports) {
   page <- page_of(export)
   if (length(page) != 1L) {
