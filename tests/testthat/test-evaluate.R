@@ -229,7 +229,9 @@ test_that("fits are compared on one domain and sorted by their error", {
   expect_identical(unique(table$domain.low), min(confounded$model$X))
   expect_identical(unique(table$domain.high), max(sim$X))
   shared <- c(min(confounded$model$X), max(sim$X))
-  expect_equal(table[1, -1], evaluate(curved, sim, domain = shared), ignore_attr = "row.names")
+  expect_equal(as.data.frame(table[1, -1]), evaluate(curved, sim, domain = shared),
+    ignore_attr = "row.names"
+  )
   # As a list, and with a data.frame among them.
   fits <- list(straight = straight, curved = curved, ols = confounded)
   expect_identical(compare_fits(fits, truth = sim), table)
