@@ -10,9 +10,12 @@ draw_picture <- function(pic, ...) {
 draw_alone <- function(pic, given) {
   title <- if (nzchar(pic$title) || is.null(pic$panels)) pic$title else panel_title(pic$panels)
   legend <- legend_layout(pic, graphics::par("fin"))
-  # The margins stay: lines(), abline() and legend() of the user must meet these axes.
-  graphics::par(mai = panel_margins(pic, pic$limits, title) + c(legend$inches, 0, 0, 0))
-  draw_names(draw_panel(pic, pic$limits, title, given), legend$inches)
+  need <- panel_margins(pic, pic$limits, title)
+  # The margins stay: lines(), abline() and legend() of the user must meet these axes. So they have
+  # room for the titles of a plain plot as well, which may come next.
+  plain <- pmin(c(4.1, 4.1, 2.1, 1.1) * graphics::par("csi"), graphics::par("fin")[2:1] / 4)
+  graphics::par(mai = pmax(need, plain) + c(legend$inches, 0, 0, 0))
+  draw_names(draw_panel(pic, pic$limits, title, given), need)
   draw_legend(pic$series, legend, "nfc")
 }
 
@@ -53,7 +56,7 @@ draw_outer <- function(text, below) {
 # A text in a margin, smaller where it is longer than its room; none where the user has none.
 title_axis <- function(text, side, line, cex, room, ...) {
   if (length(text)) {
-    graphics::mtext(text, side, line = line, cex = cex * fitting(text, room / cex), ...)
+    graphics::mtext(text, side, line = line, cex = cex * fitting(text, room / cex), las = 0, ...)
   }
 }
 
@@ -211,23 +214,23 @@ draw_row_labels <- function(named) {
   graphics::mtext(label, 2, 0.3, at = named$at, las = 1, cex = graphics::par("cex") * size)
 }
 
-# Titles of axes and panel, smaller where they are longer than the figure. below: the legend's
-# inches under them.
-draw_names <- function(settings, below) {
+# Titles of axes and panel, smaller where they are longer than the figure. need: inches of margin
+# that end with them.
+draw_names <- function(settings, need) {
   line <- graphics::par("csi")
   mai <- graphics::par("mai")
   cex <- graphics::par("cex")
   # Text is centred on the axis, so that the narrower margin counts.
   room <- graphics::par("pin") + 2 * c(min(mai[c(2, 4)]), min(mai[c(1, 3)]))
-  title_axis(settings$xlab, 1, (mai[1] - below) / line - 1.4, cex, room[1])
-  title_axis(settings$ylab, 2, mai[2] / line - 1.3, cex, room[2])
+  title_axis(settings$xlab, 1, need[1] / line - 1.4, cex, room[1])
+  title_axis(settings$ylab, 2, need[2] / line - 1.3, cex, room[2])
   draw_main(settings)
 }
 
 # Over the middle of the axes, or as near to it as the figure has room.
 draw_main <- function(settings) {
   if (!is.character(settings$main)) {
-    return(if (length(settings$main)) graphics::mtext(settings$main, 3, line = 0.3))
+    return(if (length(settings$main)) graphics::mtext(settings$main, 3, line = 0.3, las = 0))
   }
   fin <- graphics::par("fin")[1]
   size <- if (is.null(settings$cex.main)) 1.05 else settings$cex.main
@@ -236,7 +239,7 @@ draw_main <- function(settings) {
   half <- min(0.485, wide / fin / 2)
   middle <- min(max(mean(graphics::par("plt")[1:2]), half + 0.01), 0.99 - half)
   graphics::mtext(settings$main, 3, line = 0.3, font = 2, cex = graphics::par("cex") * size,
-    at = graphics::grconvertX(middle, "nfc", "user"))
+    las = 0, at = graphics::grconvertX(middle, "nfc", "user"))
 }
 
 ink_colours <- function(ink, series) {
@@ -351,7 +354,7 @@ draw_scale <- function(scale, n = 64L) {
   at <- at[at >= scale$limits[1] & at <= scale$limits[2]]
   place <- usr[3] + diff(usr[3:4]) * (at - scale$limits[1]) / diff(scale$limits)
   graphics::text(x[2], place, tick_text(at), pos = 4, cex = 0.8, offset = 0.25, xpd = NA)
-  graphics::mtext(scale$name, 4, line = graphics::par("mar")[4] - 1.2, cex = 0.9 *
+  graphics::mtext(scale$name, 4, line = graphics::par("mar")[4] - 1.2, las = 0, cex = 0.9 *
     graphics::par("cex") * fitting(scale$name, graphics::par("fin")[2]))
 }
 

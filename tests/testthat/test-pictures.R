@@ -97,6 +97,18 @@ test_that("graphical parameters of the user come first, and all are put back", {
     plotted(cases[["iv_2sls.effect"]])
     expect_identical(graphics::par("mfg")[1:2], c(1L, 2L))
   })
+  # A plain plot that comes next has room for its titles, which stand at the third line.
+  on_device({
+    plotted(cases[["iv_2sls.effect"]])
+    expect_gte(min(graphics::par("mar")[1:2]), 4)
+  })
+  # Text turned by the user's `las` would leave its margin.
+  plain <- drawn_pixels(plotted(cases[["iv_2sls.effect"]]))
+  upright <- drawn_pixels({
+    graphics::par(las = 1)
+    plotted(cases[["iv_2sls.effect"]])
+  })
+  expect_identical(upright, plain)
   shown <- drawn_text(plot(cases[["iv_2sls.effect"]]$object, main = "mine", xlab = "my axis"))
   expect_true(all(c("mine", "my axis") %in% shown))
 })
