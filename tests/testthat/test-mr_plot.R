@@ -90,9 +90,9 @@ test_that("base plots draw without a word and leave the layout as it was", {
   for (dat in inputs()) {
     for (plot_of in plots_of(dat)) {
       on_device({
-        before <- graphics::par(c("mfrow", "mar", "mai"))
+        before <- graphics::par(c("mfrow", "oma", "xpd"))
         expect_silent(do.call(plot, plot_of))
-        expect_equal(graphics::par(c("mfrow", "mar", "mai")), before)
+        expect_equal(graphics::par(c("mfrow", "oma", "xpd")), before)
       })
     }
   }
