@@ -87,7 +87,7 @@ stationarity <- function(x, environment) {
 # Of the latent (n, V + W): what becomes [V | W], `center` and `transform` for apply_linear(), with
 # `values` and `gate` as of ssa_rotation().
 split_autoencoder <- function(latent, environment, latent_dim, control, n_threads) {
-  found <- ssa_rotation(latent, environment, latent_dim, n_threads)
+  found <- ssa_rotation(latent, environment, latent_dim, n_threads, learned = TRUE)
   if (control$split == "ssa") {
     return(found)
   }
@@ -161,8 +161,7 @@ latent_autoencoder <- function(z, environment, latent_dim, control = list(), see
   inputs <- prepare_inputs(z, control$inputs)
   x <- apply_inputs(inputs, z)
   if (ncol(x) < sum(latent_dim)) {
-    stop_mrl("data", "The instruments have ", ncol(x), " linearly independent columns, fewer than ",
-      "`latent_dim` asks for (V + W = ", sum(latent_dim), ").")
+    stop_rank(ncol(x), sum(latent_dim))
   }
   start <- if (control$start == "ssa") ssa_start(x, environment, latent_dim, n_threads)
   exposure <- if (control$relevance > 0) {

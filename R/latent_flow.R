@@ -36,7 +36,7 @@ latent_flow <- function(z, environment, latent_dim, control = list(), seed = 0, 
   flow <- list(center = out$value$center, transform = out$value$transform,
     params = out$value$params, layers = control$flow_layers)
   latent <- flow_latent(flow, z)
-  found <- ssa_rotation(latent, environment, latent_dim, n_threads)
+  found <- ssa_rotation(latent, environment, latent_dim, n_threads, learned = TRUE)
   parts <- apply_linear(found$center, found$transform, latent_dim, latent)
   new_representation("flow", latent_dim, flow = flow, center = found$center,
     transform = found$transform, eigenvalues = found$values,

@@ -52,8 +52,9 @@ split_latents <- function(latent, latent_dim) {
 # The linear functions of x (n, p) by how much they differ between environments (see src/core/ssa.h)
 # as apply_linear() takes them: `center`, `transform`, with `values` (ascending eigenvalues),
 # `share` (of the variance of x that they hold), `rank` of x and `gate`. Errors of class
-# mrlearn_error_numeric, or mrlearn_error_data where x has fewer than V + W dimensions.
-ssa_rotation <- function(x, environment, latent_dim, n_threads = 1L) {
+# mrlearn_error_numeric; where x has fewer than V + W dimensions, mrlearn_error_data if it has the
+# instruments themselves and mrlearn_error_numeric if it is what a network `learned` of them.
+ssa_rotation <- function(x, environment, latent_dim, n_threads = 1L, learned = FALSE) {
   d <- sum(latent_dim)
   order <- order(environment)
   n_row <- tabulate(environment)
@@ -61,6 +62,10 @@ ssa_rotation <- function(x, environment, latent_dim, n_threads = 1L) {
   storage.mode(x) <- "double"
   out <- .Call(C_latent_ssa, x, n_row, list(d = as.integer(d), n_threads = n_threads,
     isa = isa_setting()))
+  if (out$status == "too_few" && learned) {
+    stop_mrl("numeric", "the latent that was learned has ", out$value$rank,
+      " linearly independent dimensions, not V + W = ", d, ".")
+  }
   if (out$status == "too_few") {
     stop_rank(out$value$rank, d)
   }

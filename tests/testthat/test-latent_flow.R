@@ -124,3 +124,17 @@ test_that("a flow needs as many instruments as latents, and rows", {
     class = "mrlearn_error_numeric"
   )
 })
+
+# The likelihood of instruments that take three values has no maximum.
+test_that("a flow that collapses is a failure of the flow, and \"auto\" goes on", {
+  sim <- sim_environments(n = 500, mixing = "discrete", dim_z = 4, seed = 1)
+  control <- list(flow_cycles = 1, flow_moves = 0, methods = c("flow", "ssa"))
+  expect_error(fit_of(sim, control = control), "that was learned has 3 linearly independent",
+    class = "mrlearn_error_numeric")
+  sim$z <- instruments_matrix(sim)
+  expect_warning(fit <- iv_latent(Y ~ X | z, sim, environment = ~environment,
+    latent_dim = c(2, 2), cross_fit = 1, compare = FALSE, control = control, seed = 1),
+  class = "mrlearn_warning_unidentified")
+  expect_identical(fit$method, "ssa")
+  expect_match(fit$tried$reason[1], "that was learned has 3")
+})
