@@ -252,11 +252,11 @@ utils::globalVariables(".weight")
 calibration_outcome <- function(object, data) {
   check_calibration(data)
   # A column of that name is data, whatever the name; else it is the formula's left side.
+  formula <- object$formula
   y <- if (object$outcome %in% names(data)) {
     data[[object$outcome]]
-  } else {
-    tryCatch(eval(str2lang(object$outcome), data, environment(object$formula)),
-      error = function(e) NULL)
+  } else if (inherits(formula, "formula")) {
+    tryCatch(eval(formula[[2]], data, environment(formula)), error = function(e) NULL)
   }
   if (is.null(y)) {
     stop_argument("data", paste0("must have the outcome `", object$outcome, "`"),

@@ -275,6 +275,7 @@ check_slope_error <- function(result) {
 
 #' @export
 print.deep_mr_check <- function(x, digits = 3L, ...) {
+  digits <- check_digits(digits)
   doubtful <- sum(x$verdict == "doubtful")
   cat("Checks of Deep MR: ", sum(x$verdict == "fine"), " fine, ", doubtful, " doubtful, ",
     sum(x$verdict == "not checked"), " not checked\n", sep = "")

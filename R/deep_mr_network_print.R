@@ -2,6 +2,7 @@
 
 #' @export
 print.deep_mr_network <- function(x, digits = 3L, ...) {
+  digits <- check_digits(digits)
   cat("Deep MR network: ", nrow(x$edges), " effects between ", length(x$outputs), " outputs\n",
     sep = "")
   cat("Called at a false discovery rate of ", format(100 * x$fdr), " %: ", sum(x$edges$called),

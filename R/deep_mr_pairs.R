@@ -34,6 +34,9 @@
 #' head(pairs)
 #' @export
 deep_mr_pairs <- function(model, sequences, labels, parent, keep = NULL, n_measured = 1, ...) {
+  if (!inherits(model, c("seq_model", "seq_ensemble", "seq_predictor"))) {
+    stop_no_sequence_model(model)
+  }
   ids <- check_named_sequences(sequences)
   labels <- check_pair_labels(labels, length(ids))
   from <- check_parents(parent, ids)

@@ -2,6 +2,7 @@
 
 #' @export
 print.deep_mr <- function(x, digits = 3L, ...) {
+  digits <- check_digits(digits)
   print_deep_head(x)
   print_deep_global(x, digits)
   invisible(x)
@@ -141,6 +142,7 @@ summary.deep_mr <- function(object, ...) {
 
 #' @export
 print.summary.deep_mr <- function(x, digits = 3L, ...) {
+  digits <- check_digits(digits)
   result <- x$result
   print(result, digits = digits)
   cat("\nLocal effects by method:\n")

@@ -242,13 +242,16 @@ default_levels <- function(people, exposure) {
 design_rows <- function(fit, people, columns = names(fit$coefficients)) {
   force(people) # its own errors are not those of the model frame
   design <- fit$design
-  frame <- tryCatch(
-    stats::model.frame(design$terms, people, na.action = stats::na.pass, xlev = design$xlevels),
+  full <- tryCatch(
+    {
+      frame <- stats::model.frame(design$terms, people, na.action = stats::na.pass,
+        xlev = design$xlevels)
+      stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
+    },
     error = function(e) {
       stop_mrl("data", "`newdata` does not fit the model: ", conditionMessage(e), ".")
     }
   )
-  full <- stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
   absent <- setdiff(columns, colnames(full))
   if (length(absent)) {
     stop_mrl("data", "`newdata` does not fit the model: it gives no column ", shorten(absent),

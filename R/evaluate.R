@@ -221,7 +221,7 @@ label_is_contrast <- function(estimand) {
 
 is_contrast <- function(fit, at, exposure) {
   if (is.data.frame(fit)) {
-    return(label_is_contrast(fit$estimand))
+    return(label_is_contrast(fit[["estimand"]]))
   }
   label_is_contrast(call_curve(fit, at, list(exposure = exposure))$estimand)
 }

@@ -55,6 +55,10 @@ mutagenize <- function(model, sequences, ..., dir = NULL, per_chunk = NULL) {
 
 #' @export
 mutagenize.default <- function(model, sequences, ...) {
+  stop_no_sequence_model(model)
+}
+
+stop_no_sequence_model <- function(model) {
   stop_argument("model", "must be a seq_model(), a seq_ensemble() or a seq_predictor()",
     describe(model))
 }

@@ -245,7 +245,7 @@ mv_covariance <- function(gencov, sx, sy) {
   if (is.list(gencov)) {
     return(mv_covariance_list(gencov, sy, n, k))
   }
-  if (!is.null(gencov) && !identical(as.vector(gencov), 0)) {
+  if (!is.null(gencov) && !(is.numeric(gencov) && identical(as.vector(gencov), 0))) {
     if (!is.matrix(gencov) || !is.numeric(gencov) || nrow(gencov) != ncol(gencov) ||
       !nrow(gencov) %in% (k + 0:1)) {
       stop_argument("gencov", paste0(

@@ -290,7 +290,7 @@ simulated_picture <- function(sim, exposure, outcome) {
   curve <- truth(sim)$curve
   numbers <- names(sim)[vapply(sim, is.numeric, NA)]
   for (name in c("exposure", "outcome")) {
-    if (!isTRUE(get(name) %in% numbers)) {
+    if (!check_string(get(name), name) %in% numbers) {
       stop_argument(name, paste("must name a column of numbers:", shorten(numbers, 12L)),
         describe(get(name)))
     }

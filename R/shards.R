@@ -44,8 +44,8 @@ map_shards <- function(shards, f, ..., combine = NULL, workers = c("auto", "thre
     stop_argument("f", "must be a function of a shard", describe(f))
   }
   if (is.character(combine) && length(combine) == 1L) {
-    combine <- get0(combine, parent.frame(), mode = "function")
-    combine <- if (is.null(combine)) NA else combine
+    found <- if (nzchar(combine)) get0(combine, parent.frame(), mode = "function")
+    combine <- if (is.null(found)) combine else found
   }
   if (!is.null(combine) && !is.function(combine)) {
     stop_argument("combine", "must be NULL, or a function or the name of one", describe(combine))
