@@ -7,7 +7,7 @@
 #   ablation      autoencoder without HSIC; wrong dimensions of W
 #   auto, refuse  "auto" on the mixings above, and on what it must refuse
 #   discrete      genotypes 0, 1, 2: all methods
-#   coverage      cross-fitted intervals: 200 linear, 60 poly and 60 mlp data sets
+#   coverage      cross-fitted intervals: 200 linear, 60 poly and 60 mlp data sets; bootstrap
 #   small         the same by the number of people, with a bootstrap of the whole
 #   noise         noise of measurement in the instruments
 #   laws          laws of the latents, linear and polynomial
@@ -52,7 +52,8 @@ list_latent <- function(trial) {
     cells("discrete", n_env = 2:3, mixing = "discrete", dim_z = 4,
       method = c("autoencoder", "auto"), seed = few(101:103)),
     cells("coverage", n_env = 2:3, folds = 2, seed = few(101:300)),
-    cells("coverage", n_env = 2, folds = 2, option = "bootstrap", seed = few(101:160)),
+    cells("coverage", n_env = 2, folds = 2, option = c("bootstrap", "PO(V), bootstrap"),
+      seed = few(101:160)),
     cells("coverage", n_env = 2:3, degree = 2, method = "closure", folds = 2,
       seed = few(101:160)),
     latent_cells("small", folds = 2, n = if (trial) 500 else c(1000, 3000),
@@ -195,8 +196,8 @@ run_latent <- function(cell) {
   }
   fit <- timed(iv_latent(Y ~ X | z, sim$data, environment = ~environment,
     latent_dim = c(2, cell$dim_w), method = cell$method, cross_fit = cell$folds,
-    control = cell_control(cell), seed = cell$seed,
-    n_boot = if (cell$option == "bootstrap") 50 else 0))
+    partial_out = grepl("PO(V)", cell$option, fixed = TRUE), control = cell_control(cell),
+    seed = cell$seed, n_boot = if (grepl("bootstrap", cell$option)) 50 else 0))
   tests <- !cell$group %in% c("coverage", "small")
   found <- diagnostics(fit$value, truth = sim$truth, n_perm = if (tests) 199 else 19,
     n_sub = if (tests) 300 else 50, seed = cell$seed)
@@ -224,6 +225,8 @@ latent <- list(name = "latent", cells = list_latent, run = run_latent)
 if (is_script()) {
   how <- study_options()
   rows <- run_study(latent, how)
+  cells <- list_latent(how$trial)
+  rows <- rows[order(match(cell_key(rows[names(cells)]), cell_key(cells))), ]
   source(file.path("bench", "latent_short.R"))
   source(file.path("bench", "latent_report.R"))
   writeLines(report_latent(rows), file.path(study_folder(how$trial), "latent.md"))
