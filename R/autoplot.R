@@ -46,7 +46,7 @@ ggplot_axis <- function(pic, axis) {
   scale <- list(x = list(ggplot2::scale_x_continuous, ggplot2::scale_x_log10),
     y = list(ggplot2::scale_y_continuous, ggplot2::scale_y_log10))[[axis]][[1L + is_log]]
   if (is.null(ticks)) {
-    return(scale())
+    return(scale(guide = ggplot2::guide_axis(check.overlap = TRUE)))
   }
   if (axis == "y" && row_text_size(pic) < 3) {
     ticks <- ticks[ticks$keep, , drop = FALSE]
@@ -88,8 +88,8 @@ ggplot_series <- function(pic) {
       )
     },
     if (!is.null(pic$scale)) {
-      ggplot2::scale_fill_gradientn(pic$scale$name, colours = tile_palette(64L),
-        limits = pic$scale$limits, na.value = empty_tile)
+      ggplot2::scale_fill_gradientn(paste(strwrap(pic$scale$name, 20), collapse = "\n"),
+        colours = tile_palette(64L), limits = pic$scale$limits, na.value = empty_tile)
     }
   )
 }

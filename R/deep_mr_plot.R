@@ -67,6 +67,9 @@ deep_plot_local <- function(x, method) {
 }
 
 check_plot_sequences <- function(sequences, local) {
+  if (!is.character(sequences) || !length(sequences)) {
+    stop_argument("sequences", "must be names of sequences with an effect", describe(sequences))
+  }
   if (!all(sequences %in% local$sequence)) {
     stop_argument("sequences", "must be names of sequences with an effect",
       describe(setdiff(sequences, local$sequence)[1]))
@@ -144,5 +147,6 @@ density_picture <- function(local, main, xlab, title) {
       y1 = rep(Inf, nrow(main))),
     ink("rule", value = main$estimate, along = "x", lty = 2),
     ink("line", x = line$x, y = line$y), ink("rug", x = thin_rug(local$estimate))
-  ), paste(xlab, "(dashed: mean)"), "density", title, include = list(y = 0))
+  ), paste(c(xlab, sprintf("(dashed: mean effect by %s)", main$method)), collapse = " "), "density",
+  title, include = list(y = 0))
 }

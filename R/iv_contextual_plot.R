@@ -92,7 +92,7 @@ heatmap_picture <- function(fit, variables, conf_level, average, ylab, title) {
   picture(d, list(ink("tile", x0 = x$low, x1 = x$high, y0 = y$low, y1 = y$high,
     value = d$estimate)), variables[1], variables[2], title,
   ticks = list(x = x$ticks, y = y$ticks),
-  scale = list(name = ylab, limits = average + c(-far, far)))
+  scale = list(name = paste(ylab, "(white: the average)"), limits = average + c(-far, far)))
 }
 
 # Where the cells of a grid end, and names of those of levels, which count from 1.
@@ -112,7 +112,7 @@ slopes_picture <- function(fit, variables, conf_level, average, ylab, title) {
   if (is.null(variables)) {
     variables <- utils::head(ordered_variables(fit), 12L)
   }
-  if (!is.character(variables) || !all(variables %in% all_variables)) {
+  if (!is.character(variables) || !length(variables) || !all(variables %in% all_variables)) {
     stop_argument("variables", paste("must be among", shorten(all_variables, 20L)),
       describe_names(variables))
   }

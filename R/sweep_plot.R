@@ -5,7 +5,8 @@
 #' `"error"` draws boxes of `value` over the runs that share the settings `by` (the replicates);
 #' `"selection"` the criterion `by` (`"width"` or `"loss"`) against the error of each run, a colour
 #' per method: a criterion that can be used to choose rises with the error; `"coverage"` the mean
-#' coverage by setting, with an interval of two Monte Carlo standard errors and the level as a line.
+#' coverage by setting, with an interval of two Monte Carlo standard errors (Wilson's where all runs
+#' agree) and the level as a line.
 #'
 #' @param x,object What [run_sweep()] or [read_sweep()] returned.
 #' @param type What to draw.
@@ -114,12 +115,19 @@ log_or_not <- function(v) {
 
 coverage_table <- function(d) {
   parts <- split(d$value, d$term, drop = TRUE)
-  mean <- vapply(parts, base::mean, 0)
-  half <- 2 * vapply(parts, function(v) {
-    if (length(v) > 1L) stats::sd(v) / sqrt(length(v)) else 0
-  }, 0)
-  data.frame(term = names(parts), estimate = unname(mean), conf.low = unname(pmax(0, mean - half)),
-    conf.high = unname(pmin(1, mean + half)))
+  ends <- vapply(parts, coverage_ends, c(0, 0), USE.NAMES = FALSE)
+  data.frame(term = names(parts), estimate = vapply(parts, mean, 0, USE.NAMES = FALSE),
+    conf.low = pmax(0, ends[1, ]), conf.high = pmin(1, ends[2, ]))
+}
+
+# Mean and two standard errors; runs that agree are no proof, so these have Wilson's interval.
+coverage_ends <- function(v) {
+  n <- length(v)
+  m <- mean(v)
+  if (n > 1L && stats::sd(v) > 0) {
+    return(m + c(-2, 2) * stats::sd(v) / sqrt(n))
+  }
+  (m + 2 / n + c(-2, 2) * sqrt(m * (1 - m) / n + 1 / n^2)) / (1 + 4 / n)
 }
 
 # Boxes on the scale that is drawn: quartiles, median, whiskers to the last run within 1.5 times the
