@@ -304,6 +304,8 @@ test_that("plots draw what the table has", {
   expect_identical(boxes$value, sweep$mse)
   cover <- plot(sweep, "coverage", by = "method")
   expect_equal(cover$estimate, as.vector(tapply(sweep$coverage, sweep$method, mean)[cover$term]))
+  # Eight runs that agree: Wilson's interval at z = 2 ends at n / (n + z^2).
+  expect_equal(coverage_ends(rep(1, 8)), c(8 / 12, 1))
   chosen <- networks_sweep()
   points <- plot(chosen, "selection")
   expect_identical(points$x, chosen$width)
