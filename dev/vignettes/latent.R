@@ -112,14 +112,16 @@ if (nrow(discrete)) {
 
 # Coverage of 95 % intervals.
 covered <- rows[rows$group %in% c("coverage", "small") & !is.na(rows$bias), ]
+intervals <- c(none = "cross-fitted", bootstrap = "bootstrap of the whole",
+  `PO(V), bootstrap` = "PO(V), bootstrap of the whole")
 key <- paste(covered$method, covered$n, covered$option, covered$n_env, covered$hard)
 coverage <- do.call(rbind, lapply(parts_of(covered, key), function(r) {
   data.frame(method = r$method[1], variant = if (r$hard[1]) "hard" else "default", E = r$n_env[1],
     "people per environment" = whole(r$n[1]),
-    interval = if (r$option[1] == "bootstrap") "bootstrap of the whole" else "cross-fitted",
+    interval = intervals[[r$option[1]]],
     runs = nrow(r), coverage = share_and_error(r$covered), "bias / SE" = fixed(mean(r$bias) /
       mean(r$se), 2), "SE / SD" = fixed(mean(r$se) / stats::sd(r$bias), 2),
-    "with PO(V)" = sprintf("%.1f", 100 * mean(abs(r$bias.po) < 1.96 * r$se.po)),
+    "cross-fitted PO(V)" = sprintf("%.1f", 100 * mean(abs(r$bias.po) < 1.96 * r$se.po)),
     check.names = FALSE)
 }))
 write_table(coverage, "latent_coverage")
