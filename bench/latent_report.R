@@ -146,9 +146,9 @@ report_latent <- function(rows) {
       "restarts), with and without HSIC; with relevance .1. Without HSIC the V that was learned",
       "contains some of W, and partialling it out takes the instrument away: the bias of PO(V)",
       "has either sign, so abs. PO(V) is its mean absolute value. Poly-2, E = 3: W of 1 to 4",
-      "dimensions where 2 are right. With 1 a part of W is found, with 3 or 4 all of it and",
-      "nothing of V: the gate of the autoencoder refuses the first, and not or not always the",
-      "others."), ablation_line),
+      "dimensions where 2 are right. With 1 a part of W is found and refused; with 3 or 4 all of",
+      "it and products of it, which are polynomials of the instruments too, and next to nothing",
+      "of V, so that most of these pass."), ablation_line),
     section("discrete", "Genotypes 0, 1, 2", c(
       "Each genotype is the largest of three outputs of a network of the latents, so nothing",
       "maps back. autoencoder: MLP both ways, 300 epochs, 2 restarts. No method helps, and",
