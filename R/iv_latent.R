@@ -14,11 +14,12 @@
 #' between the environments. What differs in none of them (two environments alike, a
 #' confounded direction with the same moments everywhere) is taken for valid: that no data can show.
 #' It fails, and refuses, where no such \eqn{W} can be told apart from \eqn{V}: real genotypes of
-#' four populations were refused in all of ten simulations (adjust for the populations instead, as
-#' the estimators beside it do). With fewer environments than \eqn{V} has dimensions, and one more,
-#' a mixture of unknown form is not identified: the autoencoder with an MLP as decoder refuses
-#' there, and its published split of the latent (`split = "learned"` in [latent_control()]) lets
-#' through some of \eqn{V}, with biases of up to .1 for cubic mixtures in two environments.
+#' four populations were refused in all of ten simulations, and no estimator beside it was of use
+#' there either (biases of .5 to .8 for an effect of .5, populations as covariates or not). With
+#' fewer environments than \eqn{V} has dimensions, and one more, a mixture of unknown form is not
+#' identified: the autoencoder with an MLP as decoder refuses there, and its published split of the
+#' latent (`split = "learned"` in [latent_control()]) lets through some of \eqn{V}, with biases of
+#' up to .1 for cubic mixtures in two environments.
 #'
 #' @section Methods:
 #' * `"ssa"`: linear mixing, closed form: the linear functions of the instruments whose mean and
