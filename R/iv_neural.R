@@ -37,6 +37,7 @@ fit_neural <- function(call, env, matrices, na_genotype, stage2_data, first, how
   how <- check_folds(how, samples)
   settings <- neural_settings(first$settings, how, samples)
   if (is_dfiv(settings)) {
+    check_warm(how)
     settings <- dfiv_settings(settings, how$control, length(samples$first$y))
   }
   strength <- linear_strength(samples$first, call, how$n_threads)
@@ -46,6 +47,14 @@ fit_neural <- function(call, env, matrices, na_genotype, stage2_data, first, how
   fit <- new_neural_fit(run$value, samples, settings, how, first, strength, call)
   warn_no_variation(fit, samples$first)
   with_replicates(fit, run$replicates, samples$first)
+}
+
+# Replicates of iv_dfiv() are of one kind.
+check_warm <- function(how) {
+  if (how$n_boot > 0L && how$control$boot_type != "warm") {
+    stop_argument("control", "must have boot_type = \"warm\" in iv_dfiv()",
+      paste0("\"", how$control$boot_type, "\""))
+  }
 }
 
 check_folds <- function(how, samples) {
@@ -72,7 +81,8 @@ neural_settings <- function(first, how, samples) {
     first,
     list(
       binary = how$binary, cross_fit = how$cross_fit, refit = how$control$refit,
-      boot_epochs = how$control$boot_epochs, boot_rate = how$control$boot_rate
+      boot_half = how$control$boot_type == "half", boot_epochs = how$control$boot_epochs,
+      boot_rate = how$control$boot_rate
     ),
     nn_settings(how$control, n),
     list(

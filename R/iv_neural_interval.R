@@ -36,7 +36,7 @@ with_replicates <- function(fit, replicates, frame) {
   fit$draws <- drawn$draws[1, ]
   fit$vcov[] <- stats::var(fit$draws)
   fit$df_test <- fit$n_boot - 1
-  fit$vcov_type <- "bootstrap"
+  fit$vcov_type <- if (fit$control$boot_type == "half") "half-samples" else "bootstrap"
   fit
 }
 

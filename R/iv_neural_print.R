@@ -48,7 +48,8 @@ print_derivative <- function(x, digits) {
   if (has_replicates(x)) {
     ends <- confint(x)
     cat(", 95 % interval ", format(ends[1], digits = digits), " to ",
-      format(ends[2], digits = digits), " (", x$n_boot, " bootstrap replicates)\n",
+      format(ends[2], digits = digits), " (", x$n_boot, " ",
+      if (x$vcov_type == "bootstrap") "bootstrap replicates" else x$vcov_type, ")\n",
       sep = "")
   } else {
     cat(", no interval: n_boot = 100 gives intervals\n")

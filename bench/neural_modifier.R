@@ -1,6 +1,6 @@
 # An effect that another variable modifies: how far its estimates are off at five values of the
 # modifier, how much intervals cover, and the picture of the lines. Options and csv as in
-# bench/study_tools.R; groups: large, small. The lines of the first large data set go to
+# bench/study_tools.R; groups: large, small, and half (small, with replicates of that type). The lines of the first large data set go to
 # bench/neural_modifier_lines.csv, the picture to bench/effect_modifier.png.
 source(file.path("bench", "study_tools.R"))
 
@@ -15,12 +15,14 @@ list_modifier <- function(trial) {
     data.frame(group, n, estimator = networks[1:2], n_boot = n_boot[each], seed = seed[each])
   }
   if (trial) {
-    return(rbind(cells("large", 5000, c(10, 0), first_seed + 0:1), cells("small", 2000, 10, 1)))
+    return(rbind(cells("large", 5000, c(10, 0), first_seed + 0:1), cells("small", 2000, 10, 1),
+      cells("half", 2000, 10, 1)))
   }
   # Intervals for two of the five large data sets.
   rbind(
     cells("large", 1e5, c(50, 50, 0, 0, 0), first_seed + 0:4),
-    cells("small", 2e4, rep(50, 20), first_seed + 0:19)
+    cells("small", 2e4, rep(50, 20), first_seed + 0:19),
+    cells("half", 2e4, rep(50, 20), first_seed + 0:19)
   )
 }
 
@@ -43,7 +45,8 @@ keep_lines <- function(fit, sim, estimator, trial) {
 
 run_modifier <- function(cell) {
   sim <- with_instruments(sim_effect_modifier(cell$n, seed = cell$seed))
-  boot <- if (cell$n_boot > 0) list(n_boot = cell$n_boot)
+  type <- if (cell$group == "half") "half" else "warm"
+  boot <- if (cell$n_boot > 0) list(n_boot = cell$n_boot, control = nn_control(boot_type = type))
   fit <- timed(do.call(fit_network, c(list(cell$estimator, Y ~ X + M | g + M, sim,
     seed = cell$seed), boot), quote = TRUE))
   if (cell$group == "large" && cell$seed == first_seed) {
@@ -83,19 +86,19 @@ modifier_errors <- function(rows) {
 }
 
 modifier_coverage <- function(rows) {
-  rows <- rows[rows$n_boot > 0, ]
   covers <- modifier_columns(rows, "covers_")
   se <- colMeans(modifier_columns(rows, "se_")) / apply(modifier_columns(rows, "error_"), 2,
     stats::sd)
   # The five values of one data set hang together.
   each <- rowMeans(covers)
   cbind(
-    data.frame(n = whole(rows$n[1]), estimator = rows$estimator[1]),
+    data.frame(n = whole(rows$n[1]), estimator = rows$estimator[1],
+      replicates = if (rows$group[1] == "half") "half" else "warm"),
     as.list(stats::setNames(sprintf("%d/%d", as.integer(colSums(covers)), nrow(rows)),
       paste0("M at ", 100 * modifier_shares, " %"))),
     all = short(mean(each)), "its MC error" = short(stats::sd(each) / sqrt(nrow(rows))),
     "mean width" = short(mean(modifier_columns(rows, "width_"))),
-    "SE / SD" = paste(short(range(se)), collapse = " - ")
+    "SE / SD" = paste(short(range(se)), collapse = " - "), seconds = short(stats::median(rows$seconds))
   )
 }
 
@@ -134,8 +137,12 @@ draw_panel <- function(lines, limits, colours) {
 }
 
 report_modifier <- function(rows) {
-  parts <- split(rows, list(factor(rows$estimator, networks[1:2]), -rows$n), drop = TRUE)
-  boot <- Filter(function(part) any(part$n_boot > 0), parts)
+  split_rows <- function(rows) {
+    split(rows, list(factor(rows$estimator, networks[1:2]), factor(rows$group, c("large", "small",
+      "half"))), drop = TRUE)
+  }
+  parts <- split_rows(rows[rows$group != "half", ]) # those of "half" are the same fits
+  boot <- split_rows(rows[rows$n_boot > 0, ])
   large <- rows$group == "large"
   verdicts <- vapply(intersect(networks, rows$estimator), function(e) {
     error <- modifier_columns(rows[large & rows$estimator == e, ], "error_")
@@ -150,8 +157,8 @@ report_modifier <- function(rows) {
     "and the five values with n = 100,000:", "", unname(verdicts), "",
     md_table(do.call(rbind, lapply(parts, modifier_errors))), "",
     if (length(boot)) {
-      c(paste("Coverage of 95 % bootstrap intervals (normal,", max(rows$n_boot), "replicates):"),
-        "", md_table(do.call(rbind, lapply(boot, modifier_coverage))), "")
+      c(paste0("Coverage of 95 % intervals (normal, ", max(rows$n_boot), " replicates, with ",
+        "`boot_type` of `nn_control()`):"), "", md_table(do.call(rbind, lapply(boot, modifier_coverage))), "")
     },
     if (!is.null(picture)) {
       c(paste0("`", picture, "` draws the lines that the first data set of n = 100,000 gives."), "")

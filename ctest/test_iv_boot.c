@@ -123,11 +123,30 @@ static void slow_counts(double *count, uint64_t seed, size_t replicate, int clus
   }
 }
 
+/* The same of a half: half of the clusters, each at most once. */
+static void half_counts(double *count, const mrl_iv_sample *sample, uint64_t seed, size_t replicate,
+                        int clusters)
+{
+  mrl_rng rng = mrl_rng_stream(seed, MRL_RNG_BOOTSTRAP, replicate);
+  size_t drawn[N], n = 0;
+  (void)mrl_rng_u64(&rng);
+  mrl_ivn_draw_half(drawn, sample, &rng);
+  for (int c = 0; c < clusters; c++) {
+    CHECK(drawn[c] <= 1);
+    n += drawn[c];
+  }
+  CHECK(n == (size_t)clusters / 2);
+  for (int i = 0; i < N; i++) {
+    count[i] = (double)drawn[i % clusters];
+  }
+}
+
 /* A replicate of linear nets is two-stage least squares with weights times counts: clusters are
  * drawn whole, constants of the fit do not matter, all responds to the draw. */
-static void check_linear(int clusters)
+static void check_linear(int clusters, int half)
 {
   mrl_ivn_settings s = neural_linear(MRL_FIRST_QUANTILE);
+  s.boot_half = half;
   const mrl_iv_sample one = neural_sample(&data, 1, clusters < N);
   static double ones[N], weight[N], fitted[N];
   double first[1 + N_Z + N_W], second[2 + N_W];
@@ -136,7 +155,11 @@ static void check_linear(int clusters)
   const mrl_scale *scale = fit->ivn.problem.scale + N_Z + N_W;
   run(r->out, fit, &one, NULL, 0, COUNT, 2);
   for (size_t b = 0; b < COUNT; b++) {
-    slow_counts(weight, s.seed, b, clusters);
+    if (half) {
+      half_counts(weight, &one, s.seed, b, clusters);
+    } else {
+      slow_counts(weight, s.seed, b, clusters);
+    }
     for (size_t i = 0; i < N; i++) {
       ones[i] = 1;
       weight[i] *= data.weights[i];
@@ -187,9 +210,15 @@ int main(void)
     check_same(s, NULL);
     s.cross_fit = 2;
     check_same(s, NULL);
+    s.boot_half = 1;
+    check_same(s, NULL);
+    s.cross_fit = 1;
+    check_same(s, &two);
   }
-  check_linear(N);
-  check_linear(N_CLUSTERS);
+  for (int half = 0; half < 2; half++) {
+    check_linear(N, half);
+    check_linear(N_CLUSTERS, half);
+  }
   check_failed();
   return CTEST_DONE();
 }

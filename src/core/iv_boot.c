@@ -58,7 +58,11 @@ static mrl_status resample(mrl_boot_slot *slot, const mrl_ivn_problem *problem, 
   const mrl_iv_sample *sample = problem->sample + s;
   double total = 0;
   size_t n = 0;
-  mrl_ivn_draw_counts(slot->count, sample, rng);
+  if (problem->settings.boot_half) {
+    mrl_ivn_draw_half(slot->count, sample, rng);
+  } else {
+    mrl_ivn_draw_counts(slot->count, sample, rng);
+  }
   for (size_t i = 0; i < sample->n; i++) {
     const size_t c = sample->cluster ? (size_t)sample->cluster[i] - 1 : i;
     const double weight = sample->weights ? sample->weights[i] : 1;
@@ -82,6 +86,9 @@ static mrl_train_settings boot_settings(const mrl_boot *boot, const mrl_boot_slo
 {
   const mrl_ivn_settings *s = &boot->problem.settings;
   mrl_train_settings out = mrl_ivn_train_settings(&boot->problem, slot->seed, slot->at);
+  if (s->boot_half) {
+    return out;
+  }
   out.epochs = s->boot_epochs > 0 ? s->boot_epochs : 1; /* without, it is carved, not run */
   out.patience = 0;
   out.rate = s->train.rate * s->boot_rate;
@@ -99,7 +106,7 @@ static int is_trained(const mrl_boot *boot, const mrl_boot_slot *slot)
   return is_second(boot, slot) || boot->problem.settings.first.kind != MRL_FIRST_RIDGE;
 }
 
-/* The training of the slot's stage, from the fit's weights. */
+/* The training of the slot's stage, from the fit's weights, or fresh ones. */
 static mrl_status begin_stage(const mrl_boot *boot, mrl_boot_slot *slot, const mrl_ctx *ctx)
 {
   const mrl_boot_fit *fit = boot->fit;
@@ -114,6 +121,9 @@ static mrl_status begin_stage(const mrl_boot *boot, mrl_boot_slot *slot, const m
   const mrl_real *params = second ? fit->params : fit->first[slot->at].params;
   const mrl_real *statistics = second ? fit->statistics : fit->first[slot->at].statistics;
   mrl_train_start(train);
+  if (boot->problem.settings.boot_half) {
+    return MRL_OK;
+  }
   memcpy(train->params, params, train->net->n_params * sizeof *params);
   memcpy(train->statistics, statistics, train->net->n_statistics * sizeof *statistics);
   return MRL_OK;
@@ -125,7 +135,7 @@ static mrl_status begin_replicate(const mrl_boot *boot, mrl_boot_slot *slot, siz
   mrl_rng rng = mrl_rng_stream(boot->problem.settings.seed, MRL_RNG_BOOTSTRAP, number);
   slot->seed = mrl_rng_u64(&rng);
   slot->at = 0;
-  slot->worker.use_held = 0;
+  slot->worker.use_held = boot->problem.settings.boot_half;
   MRL_TRY(resample(slot, &boot->problem, 0, &rng));
   if (boot->problem.single) {
     slot->worker.weight[1] = slot->worker.weight[0];
@@ -151,7 +161,8 @@ static mrl_status end_first(const mrl_boot *boot, mrl_boot_slot *slot, const mrl
     memcpy(slot->params + net->n_params, train->statistics,
            net->n_statistics * sizeof *slot->params);
   }
-  return mrl_ivn_end_first(&slot->worker, slot->at, &fit, 1, NULL, NULL, ctx);
+  const int given = !boot->problem.settings.boot_half;
+  return mrl_ivn_end_first(&slot->worker, slot->at, &fit, given, NULL, NULL, ctx);
 }
 
 static mrl_status end_second(mrl_boot_out *out, const mrl_boot *boot, mrl_boot_slot *slot,
@@ -168,8 +179,9 @@ static mrl_status end_second(mrl_boot_out *out, const mrl_boot *boot, mrl_boot_s
   if (!boot->problem.settings.refit) {
     return MRL_OK;
   }
+  const int fresh = boot->problem.settings.boot_half;
   return mrl_head_fit_rows(out->theta, &choice, &fit, &slot->worker.head_work, &net, &data,
-                           &boot->problem.range, 0, boot->fit->theta, ctx);
+                           &boot->problem.range, fresh, fresh ? NULL : boot->fit->theta, ctx);
 }
 
 /* One epoch, or what ends a stage. Clears `running` with the last. */
@@ -177,7 +189,8 @@ static mrl_status advance(mrl_boot_out *out, const mrl_boot *boot, mrl_boot_slot
                           const mrl_ctx *ctx)
 {
   mrl_train *train = &slot->worker.train;
-  const int trains = is_trained(boot, slot) && boot->problem.settings.boot_epochs > 0;
+  const mrl_ivn_settings *s = &boot->problem.settings;
+  const int trains = is_trained(boot, slot) && (s->boot_half || s->boot_epochs > 0);
   if (trains && train->progress.stop == MRL_GOES_ON) {
     const mrl_status status = mrl_train_run(train, train->progress.epoch + 1, ctx);
     return status == MRL_NO_CONVERGE ? MRL_OK : status;

@@ -4,6 +4,11 @@
  * on the rows that were drawn, weighted by how often, without validation; then the closed forms
  * with the fit's penalties. Folds and standardisation stay those of the fit.
  *
+ * With `boot_half` it is the fit of half the rows (clusters), each once, instead: from fresh
+ * weights, with validation on those of the fit's held-out rows that were drawn, and penalties of
+ * its own. Such estimates vary around that of all rows as this does around the truth (1 / (n / 2) -
+ * 1 / n is 1 / n), whatever the training stops at.
+ *
  * A replicate draws from streams of its own, in its own memory, with one thread: its numbers do not
  * depend on the threads, nor on which others are asked for in the same call.
  */

@@ -122,16 +122,33 @@ static void hold_out(mrl_ivn_problem *problem, int s)
   }
 }
 
-void mrl_ivn_draw_counts(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng)
+static size_t most_clusters(const mrl_iv_sample *sample)
 {
   size_t clusters = sample->cluster ? 0 : sample->n;
   for (size_t i = 0; sample->cluster && i < sample->n; i++) {
     const size_t c = (size_t)sample->cluster[i];
     clusters = c > clusters ? c : clusters;
   }
+  return clusters;
+}
+
+void mrl_ivn_draw_counts(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng)
+{
+  const size_t clusters = most_clusters(sample);
   memset(count, 0, sample->n * sizeof *count);
   for (size_t i = 0; i < clusters; i++) {
     count[mrl_rng_below(rng, clusters)]++;
+  }
+}
+
+void mrl_ivn_draw_half(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng)
+{
+  const size_t clusters = most_clusters(sample);
+  size_t wanted = clusters / 2;
+  memset(count, 0, sample->n * sizeof *count);
+  for (size_t i = 0; i < clusters; i++) {
+    count[i] = mrl_rng_below(rng, clusters - i) < wanted;
+    wanted -= count[i];
   }
 }
 
@@ -258,6 +275,9 @@ mrl_status mrl_ivn_problem_resume(mrl_ivn_problem *problem, const double *scale,
   }
   for (int s = 0; s < 2; s++) {
     memset(problem->held[s], 0, problem->sample[s].n);
+  }
+  for (int s = 0; problem->settings.boot_half && s < (problem->single ? 1 : 2); s++) {
+    hold_out(problem, s);
   }
   standardise(problem, ctx);
   set_range(problem);

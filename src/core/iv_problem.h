@@ -20,7 +20,8 @@ typedef struct {
   size_t n_draws;           /* of each of two sets; not for quantiles */
   int binary, refit;
   size_t cross_fit;   /* folds; 1: none */
-  size_t boot_epochs; /* of replicates; 0: closed forms alone */
+  int boot_half;      /* replicates are fits of half the clusters (rows), from fresh weights */
+  size_t boot_epochs; /* of others, which go on from the fit's; 0: closed forms alone */
   double boot_rate;   /* learning rate of replicates, as a part of the first */
   size_t n_valid[2];  /* rows held out, about: of each sample */
   uint64_t seed;
@@ -63,13 +64,15 @@ mrl_status mrl_ivn_problem_carve(mrl_ivn_problem *problem, mrl_arena *arena,
                                  const mrl_iv_sample *two, const mrl_ivn_settings *settings);
 /* Splits and standardises. MRL_TOO_FEW without training rows, MRL_NOT_FINITE. */
 mrl_status mrl_ivn_problem_start(mrl_ivn_problem *problem, const mrl_ctx *ctx);
-/* With scales and folds of a fit: as for replicates. */
+/* With scales and folds of a fit: as for replicates. Without held-out rows unless `boot_half`. */
 mrl_status mrl_ivn_problem_resume(mrl_ivn_problem *problem, const double *scale, const int *fold,
                                   const mrl_ctx *ctx);
 
 /* A bootstrap sample: as many draws with replacement as there are clusters (or rows), counted for
  * each of them. count (n). */
 void mrl_ivn_draw_counts(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng);
+/* Half of the clusters (or rows), rounded down, once each. */
+void mrl_ivn_draw_half(size_t *count, const mrl_iv_sample *sample, mrl_rng *rng);
 
 /* Training settings of a stage: first stages 0 .. cross_fit - 1, then the outcome. */
 mrl_train_settings mrl_ivn_train_settings(const mrl_ivn_problem *problem, uint64_t seed,

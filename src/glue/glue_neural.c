@@ -72,6 +72,7 @@ mrl_ivn_settings glue_neural_settings(SEXP settings)
                                 .binary = glue_item_lgl(settings, "binary"),
                                 .refit = glue_item_lgl(settings, "refit"),
                                 .cross_fit = (size_t)glue_item_int(settings, "cross_fit"),
+                                .boot_half = glue_item_lgl(settings, "boot_half"),
                                 .boot_epochs = (size_t)glue_item_int(settings, "boot_epochs"),
                                 .boot_rate = glue_item_dbl(settings, "boot_rate"),
                                 .n_valid = {(size_t)glue_item_int(settings, "n_valid"),

@@ -66,6 +66,34 @@ test_that("contrasts and slopes have those of their replicates", {
   expect_output(print(summary(fit)), "conf.low")
 })
 
+test_that("half-samples of a linear fit spread as two-stage least squares does", {
+  half <- function(n_boot, ...) {
+    quick(Y ~ X + w | g + w, n_boot = n_boot, control = linear_control(boot_type = "half"), ...)
+  }
+  fit <- half(200)
+  error_of <- function(fit) sqrt(vcov(fit)["X", "X"])
+  robust <- iv_2sls(Y ~ X + w | g + w, toy_neural, vcov = "HC1")
+  # A standard deviation of 200 has an error of 5 %; halves of 300 rows are 5 % wider themselves.
+  expect_equal(sqrt(fit$vcov[1, 1]), error_of(robust), tolerance = 0.25)
+  expect_output(print(fit), "200 half-samples", fixed = TRUE)
+  expect_identical(half(20, n_threads = 2)$draws, half(20, n_threads = 1)$draws)
+  clustered <- iv_2sls(Y ~ X + w | g + w, toy_neural, cluster = family)
+  expect_equal(sqrt(half(200, cluster = toy_neural$family)$vcov[1, 1]),
+    error_of(clustered), tolerance = 0.25)
+})
+
+test_that("half-samples begin anew, and only where they can", {
+  warm <- quick(n_boot = 12)
+  fit <- quick(n_boot = 12, control = brief(boot_type = "half"))
+  expect_identical(fit$coefficients, warm$coefficients)
+  expect_false(identical(fit$draws, warm$draws))
+  expect_identical(quick(n_boot = 12, control = brief(boot_type = "half"))$draws, fit$draws)
+  error <- expect_error(
+    iv_dfiv(Y ~ X | g, toy_neural, n_boot = 10, control = nn_control(boot_type = "half")),
+    class = "mrlearn_error_argument")
+  expect_match(conditionMessage(error), "boot_type", fixed = TRUE)
+})
+
 test_that("replicates of many people average over some, around the estimate for all", {
   d <- toy_neural[rep(1:600, 5), ]
   fit <- quick(data = d, n_boot = 10)

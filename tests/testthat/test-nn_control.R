@@ -38,7 +38,7 @@ test_that("values out of range name the argument", {
     optimizer = "lbfgs", weight_decay = -1, patience = -1, validation = 1, validation = NA,
     schedule = "step", clip = -1, momentum = 1, betas = 0.9, betas = c(0.9, 1), epsilon = 0,
     min_rate = 2, factor = 1, schedule_patience = 0, refit = NA,
-    boot_epochs = -1, boot_rate = -0.1, preset = "torch"
+    boot_epochs = -1, boot_rate = -0.1, boot_type = "third", preset = "torch"
   )
   for (i in seq_along(bad)) {
     error <- expect_error(do.call(nn_control, bad[i]), class = "mrlearn_error_argument")
