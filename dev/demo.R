@@ -1,6 +1,6 @@
 # The demonstration: causal effects from real genotypes, the heterogeneous-stock mice of Valdar et
-# al.
-# (2006, Nat. Genet. 38:879) as the package BGLR ships them: 1,814 mice, 10,346 SNPs, 169 families.
+# al. (2006, Nat. Genet. 38:879) as the package BGLR ships them: 1,814 mice, 10,346 SNPs, 169
+# families.
 #
 # It shows how an analysis goes, and is no evidence about mice: the SNPs were picked by association
 # alone, so that nothing speaks against their reaching the outcome by other roads.
@@ -24,8 +24,7 @@ phenotypes <- data.frame(
 )
 
 # The SNPs most associated with an exposure given the covariates, none in LD (r2 > 0.1) with
-# another,
-# all with |t| above `t_min`, in the families that choose.
+# another, all with |t| above `t_min`, in the families that choose.
 choose_snps <- function(exposure, most = 3, t_min = 4) {
   rows <- choose_here & !is.na(phenotypes[[exposure]])
   covariates <- qr(model.matrix(~ sex + season + cage_density, phenotypes)[rows, ])
