@@ -338,7 +338,7 @@ predict.conformal <- function(object, newdata, ...) {
   lower <- rows$low - object$below * scale
   upper <- rows$high + object$above * scale
   # Negative margins of quantiles that lie close can leave nothing: then a point.
-  empty <- lower > upper
+  empty <- which(lower > upper)
   lower[empty] <- upper[empty] <- ((lower + upper) / 2)[empty]
   data.frame(estimate = unname(rows$estimate), lower = unname(lower), upper = unname(upper),
     estimand = paste(object$outcome, "given the row, not E[Y|do(X)]"))

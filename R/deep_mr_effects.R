@@ -141,7 +141,7 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
     is_measured <- !is.null(frame$se) && is.null(frame$members) && is.null(pairs)
     method <- if (is_measured) "mr_ivw" else "slope"
   }
-  others <- setdiff(method, "slope")
+  others <- if (is.character(method)) setdiff(method, "slope") else method
   list(
     methods = if (length(others)) mr_method_code(others, mr_method_table(), "method"),
     slope = "slope" %in% method, interval = interval,

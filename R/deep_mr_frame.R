@@ -61,6 +61,12 @@ check_deep_effects <- function(effects) {
     stop_rows("effects$std.error", "must not be negative", effects$std.error,
       !is.na(effects$std.error) & effects$std.error < 0)
   }
+  for (name in intersect(c("sequence", "output", "position", "variant", "alt", "ref"),
+    names(effects))) {
+    if (!is.atomic(effects[[name]]) || length(effects[[name]]) != nrow(effects)) {
+      stop_argument(paste0("effects$", name), "must be a vector", describe(effects[[name]]))
+    }
+  }
   for (name in c("sequence", "output")) {
     stop_rows(paste0("effects$", name), "must not be missing", effects[[name]],
       is.na(effects[[name]]))
@@ -79,7 +85,7 @@ check_deep_output <- function(output, outputs, arg) {
     stop_argument(arg, paste("must be an output with effects:", shorten(outputs, 60L)),
       describe(output))
   }
-  output
+  as.character(output)
 }
 
 # Numbers that tell variants apart: number of the sequence, and within it one of the variant.

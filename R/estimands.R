@@ -242,15 +242,13 @@ default_levels <- function(people, exposure) {
 design_rows <- function(fit, people, columns = names(fit$coefficients)) {
   force(people) # its own errors are not those of the model frame
   design <- fit$design
-  full <- tryCatch(
+  full <- of_model(
     {
       frame <- stats::model.frame(design$terms, people, na.action = stats::na.pass,
         xlev = design$xlevels)
       stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
     },
-    error = function(e) {
-      stop_mrl("data", "`newdata` does not fit the model: ", conditionMessage(e), ".")
-    }
+    "data", "`newdata` does not fit the model"
   )
   absent <- setdiff(columns, colnames(full))
   if (length(absent)) {

@@ -157,11 +157,18 @@ outcome_vector <- function(mf) {
   as.double(mf[[1L]])
 }
 
+# The value of R's own functions for models, which know nothing of our errors.
+of_model <- function(value, type = "formula", problem = "The terms of `formula` make no columns") {
+  tryCatch(value, error = function(e) {
+    stop_mrl(type, problem, ": ", conditionMessage(e), ".")
+  })
+}
+
 # The design of the structural equation: exposures x and covariates w, the constant apart.
 regressor_matrix <- function(spec, mf) {
   terms <- stats::terms(stats::reformulate(spec$regressors, intercept = spec$intercept))
   terms <- stats::delete.response(carry_predvars(terms, attr(mf, "terms")))
-  full <- stats::model.matrix(terms, mf)
+  full <- of_model(stats::model.matrix(terms, mf))
   labels <- unname(canonical_labels(terms))[attr(full, "assign")[attr(full, "assign") > 0L]]
   columns <- full[, attr(full, "assign") > 0L, drop = FALSE]
   is_exposure <- labels %in% canonical_labels_of(spec$roles$exposures)
@@ -236,7 +243,7 @@ instrument_columns <- function(spec, mf, z_vars) {
     return(list(columns = columns, names = make.unique(names)))
   }
   terms <- stats::terms(stats::reformulate(labels, intercept = spec$intercept))
-  full <- stats::model.matrix(terms, mf)
+  full <- of_model(stats::model.matrix(terms, mf))
   full <- full[, attr(full, "assign") > 0L, drop = FALSE]
   list(columns = list(full), names = colnames(full))
 }

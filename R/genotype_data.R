@@ -173,9 +173,14 @@ covariate_matrix <- function(covariates, phenotypes) {
   } else {
     check_columns(all.vars(covariates), phenotypes, "covariates")
   }
-  frame <- stats::model.frame(covariates, phenotypes, na.action = stats::na.pass,
-    drop.unused.levels = TRUE)
-  w <- stats::model.matrix(covariates, frame)
+  w <- of_model(
+    {
+      frame <- stats::model.frame(covariates, phenotypes, na.action = stats::na.pass,
+        drop.unused.levels = TRUE)
+      stats::model.matrix(covariates, frame)
+    },
+    "argument", "`covariates` make no columns"
+  )
   w <- w[, colnames(w) != "(Intercept)", drop = FALSE]
   if (any(is.infinite(w))) {
     stop_argument("covariates", "must be finite", count_not_finite(w), what = "data")

@@ -113,14 +113,11 @@ context_design <- function(formula, variables) {
     stop_argument("context", "must have no offset", deparse1(formula))
   }
   attr(terms, "intercept") <- 1L
-  frame <- tryCatch(stats::model.frame(terms, variables, na.action = stats::na.pass),
-    error = function(e) {
-      stop_mrl("formula", "The variables of `context` cannot be put together: ",
-        conditionMessage(e), ".")
-    }
-  )
+  problem <- "The variables of `context` cannot be put together"
+  frame <- of_model(stats::model.frame(terms, variables, na.action = stats::na.pass), "formula",
+    problem)
   terms <- attr(frame, "terms")
-  full <- stats::model.matrix(terms, frame)
+  full <- of_model(stats::model.matrix(terms, frame), "formula", problem)
   design <- list(
     terms = with_environment(terms, slim_environment(terms)), formula = formula,
     contrasts = attr(full, "contrasts"), xlevels = stats::.getXlevels(terms, frame)
@@ -181,13 +178,14 @@ context_rows <- function(design, newdata) {
     check_new_variable(newdata[[name]], name, design$xlevels[[name]],
       attr(design$terms, "dataClasses")[name])
   }
-  frame <- tryCatch(
-    stats::model.frame(design$terms, newdata, na.action = stats::na.pass, xlev = design$xlevels),
-    error = function(e) {
-      stop_mrl("data", "`newdata` does not fit the context: ", conditionMessage(e), ".")
-    }
+  full <- of_model(
+    {
+      frame <- stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
+        xlev = design$xlevels)
+      stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
+    },
+    "data", "`newdata` does not fit the context"
   )
-  full <- stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
   columns <- full[, design$names, drop = FALSE]
   check_newdata_finite(columns)
   columns <- sweep(sweep(columns, 2, design$center), 2, design$scale, "/")

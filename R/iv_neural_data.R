@@ -181,9 +181,14 @@ instrument_rows <- function(fit, newdata) {
   z <- if (design$plain) {
     do.call(cbind, lapply(newdata[needed], plain_columns))
   } else {
-    mf <- stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
-      xlev = design$xlevels)
-    full <- stats::model.matrix(design$terms, mf)
+    full <- of_model(
+      {
+        mf <- stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
+          xlev = design$xlevels)
+        stats::model.matrix(design$terms, mf)
+      },
+      "data", "`newdata` does not fit the instruments"
+    )
     full[, attr(full, "assign") > 0L, drop = FALSE]
   }
   if (ncol(z) != length(design$names)) {

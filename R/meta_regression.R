@@ -126,13 +126,14 @@ formula_design <- function(formula, data, n) {
     x <- matrix(1, n, length(columns), dimnames = list(NULL, columns))
     return(list(x = x, terms = terms))
   }
-  frame <- stats::model.frame(terms, data, na.action = stats::na.pass)
+  problem <- "The moderators cannot be put together"
+  frame <- of_model(stats::model.frame(terms, data, na.action = stats::na.pass), problem = problem)
   for (name in names(frame)) {
     stop_missing(name, frame[[name]])
   }
   terms <- attr(frame, "terms")
   attr(frame, "row.names") <- seq_len(NROW(frame[[1L]])) # those of data even where that is longer
-  x <- stats::model.matrix(terms, frame)
+  x <- of_model(stats::model.matrix(terms, frame), problem = problem)
   attr(x, "assign") <- NULL
   list(
     x = x, terms = terms, contrasts = attr(x, "contrasts"),
@@ -200,9 +201,14 @@ moderator_rows <- function(object, newdata) {
     matrix(1, NROW(newdata), 1L, dimnames = list(NULL, "(Intercept)"))
   } else {
     check_newdata(newdata, all.vars(design$terms))
-    frame <- stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
-      xlev = design$xlevels)
-    stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
+    of_model(
+      {
+        frame <- stats::model.frame(design$terms, newdata, na.action = stats::na.pass,
+          xlev = design$xlevels)
+        stats::model.matrix(design$terms, frame, contrasts.arg = design$contrasts)
+      },
+      "data", "`newdata` does not fit the model"
+    )
   }
   check_newdata(as.data.frame(x), kept)
   x[, kept, drop = FALSE]

@@ -75,11 +75,11 @@ mr_numbers <- function(dat, name, arg) {
 # TRUE and FALSE, or 1 and 0 as other programs write them.
 mr_flags <- function(dat, name, arg) {
   x <- dat[[name]]
-  if (is.logical(x)) {
+  if (is.logical(x) && length(x) == nrow(dat)) {
     return(as.vector(x))
   }
   x <- if (inherits(x, "haven_labelled")) unclass(x) else x
-  if (!is.numeric(x) || !all(x %in% c(0, 1, NA))) {
+  if (!is.numeric(x) || length(x) != nrow(dat) || !all(x %in% c(0, 1, NA))) {
     stop_argument(paste0(arg, "$", name), "must be TRUE or FALSE", describe(x))
   }
   as.logical(x)

@@ -156,7 +156,10 @@ read_tensors <- function(head, model, file) {
   }
   blob <- readBin(file, "numeric", n, size = 4L, endian = "little")
   tensors <- seq_tensors(model)
-  found <- vapply(head$tensors, function(x) paste(x$layer, x$tensor, sep = "\r"), "")
+  found <- vapply(head$tensors, function(x) {
+    names <- if (is.list(x)) unlist(x[c("layer", "tensor")])
+    paste(if (length(names) == 2L) names, collapse = "\r")
+  }, "")
   at <- match(paste(tensors$layer, tensors$tensor, sep = "\r"), found)
   if (anyNA(at)) {
     i <- which(is.na(at))[1]
@@ -180,10 +183,11 @@ read_tensor <- function(x, blob, shape, type) {
   axes <- if (x$tensor == "weight") axes else "channels"
   given <- if (is.null(x$axes)) axes else as.character(unlist(x$axes))
   order <- match(axes, given)
-  has <- as.double(unlist(x$shape))
-  offset <- as.double(field_or(x, "offset", -1))
+  numbers <- function(name) suppressWarnings(as.double(unlist(x[[name]])))
+  has <- numbers("shape")
+  offset <- c(numbers("offset"), NA)[1]
   if (length(given) != length(axes) || anyNA(order) || length(has) != length(axes) ||
-    !identical(has[order], as.double(shape)) || offset < 0 ||
+    !identical(has[order], as.double(shape)) || is.na(offset) || offset < 0 ||
     offset + prod(shape) > length(blob) || offset != round(offset)) {
     stop_mrl("data", "Tensor `", x$tensor, "` of layer \"", x$layer, "\" must have shape (",
       paste(axes, shape, sep = " = ", collapse = ", "), ") and lie within the blob.")

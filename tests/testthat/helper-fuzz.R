@@ -320,7 +320,10 @@ fuzz_kind <- function(failed, told, seconds, limit, trial) {
     pass <- told$ours || told$given || by_r || fuzz_let_pass(told, trial)
     return(if (pass) "refused" else "error")
   }
-  if (is.null(told)) "value" else "warning"
+  # Of what the caller's formula computes R may warn, and of integer64 its package.
+  by_r <- !is.null(told) && (told$where == "model_variables" ||
+    grepl("^integer precision lost", told$text))
+  if (is.null(told) || by_r) "value" else "warning"
 }
 
 fuzz_sizes <- function(v) {

@@ -126,6 +126,20 @@ test_that("levels and names that are none", {
   refused(plot(sim_nonlinear(n = 9, n_variants = 2, seed = 1), mean), text = "`exposure`")
   fit <- iv_ols(y ~ x + w, data.frame(x = 1:9, w = cos(1:9), y = sin(1:9)))
   refused(predict(fit, data.frame(x = 1:3, w = "a")), "data", "newdata")
+  toy <- data.frame(x = 1:9, w = cos(1:9), y = sin(1:9))
+  refused(iv_2sls(y ~ (x | w) * I(x^2) | w, toy), "formula")
+  flags <- lipid_chd[lipid_chd$exposure == "LDL", ][1:4, ]
+  flags$mr_keep <- matrix(1, 4, 2)
+  refused(mr_single_snp(flags), text = "mr_keep")
+  room <- fuzz_room()
+  for (sequences in list(character(), mean, "nothing")) {
+    refused(plot(room$deep, "forest", sequences = sequences), text = "`sequences`")
+  }
+  refused(plot(room$contextual, "slopes", variables = character()), text = "`variables`")
+  effects <- room$effects
+  refused(deep_mr_effects(effects, "x", "y", method = y ~ 0), text = "`method`")
+  effects$position <- data.frame(b = effects$position)
+  refused(deep_mr_effects(effects, "x", "y"), text = "effects[$]position")
   data <- data.frame(y = sin(1:9), x = 1:9)
   refused(conformal(function(d) d$x, data, outcome = "nothing"), text = "outcome")
 })
@@ -147,6 +161,27 @@ test_that("names that look like code are names", {
   }
   expect_false(file.exists("run"))
   refused(role_formula(list(outcome = "y", exposure = 1, instruments = "z")), text = "`exposure`")
+})
+
+test_that("conformal intervals of rows with missing values are missing", {
+  room <- fuzz_room()
+  unseen <- room$unseen
+  unseen$x[2:3] <- NA
+  bounds <- augment(room$conformed, unseen)
+  expect_identical(which(is.na(bounds$.upper)), 2:3)
+})
+
+test_that("descriptions of tensors that are none", {
+  local_sandbox()
+  model <- seq_model(list(seq_layer("dense", units = 1)), 2, parameters = 1:9)
+  write_seq_model(model, "m")
+  text <- paste(readLines("m.json"), collapse = "\n")
+  for (offset in c("\"a\"", "[]", "null", "{}")) {
+    writeLines(sub("\"offset\": *[0-9]+", paste0("\"offset\": ", offset), text), "m.json")
+    refused(read_seq_model("m"), "data")
+  }
+  writeLines(sub("\"tensors\": *\\[", "\"tensors\": [1, ", text), "m.json")
+  expect_s3_class(read_seq_model("m"), "seq_model")
 })
 
 test_that("damaged files of R are told as such", {
