@@ -40,14 +40,19 @@
 #'   `"member_plain"`: each sequence's own standard deviation between members, with Student's t;
 #' * `"none"`; `"auto"`: `"pairs"` where there are any, else `"member"` where there are members.
 #'
-#' Coverage holds on average over models, not for each: all sequences share one model's error.
+#' Coverage holds on average over models, not for each: all sequences share one model's error. In
+#' the published experiment (55 data sets of each kind of confounding, ensembles of five) 95 %
+#' intervals by pairs held the effect of 97 to 99 % of the sequences, in the worst data set 71 %;
+#' those by members of 98 to 100 %, in the worst 48 % (`bench/deep_mr.md` of the sources).
 #'
 #' @section Mean effect:
 #' `$global` has one row per way to estimate the mean over sequences; `main` marks the one to
 #' use. `"pair-IV"`: measured differences of outcome on exposure with the predicted ones as
-#' instruments, so that the model's error cancels. `"members"`: the mean slope, with the variation
-#' of members and sequences. `"random effects"`: [meta_random()] of the local effects, for each
-#' method; its interval takes the local errors for independent, which those of one model are not.
+#' instruments, so that the model's error cancels; in the same data sets its 95 % intervals held the
+#' mean in 96 % without confounding and in 82 % with a confounder's motif. `"members"`: the mean
+#' slope, with the variation of members and sequences. `"random effects"`: [meta_random()] of the
+#' local effects, for each method; its interval takes the local errors for independent, which those
+#' of one model are not.
 #' `tau` is the standard deviation of true effects between sequences, and `pred.low`, `pred.high`
 #' hold the effect of a new sequence: neither is an interval of the mean. `"mean ratio"`: the naive
 #' mean of outcome over exposure effects.
