@@ -26,15 +26,15 @@ draw_question <- function(cell, small) {
     test = draw(if (small) 300 else 1000, 0, 2), held = draw(if (small) 1500 else 2500, 0.5, 3))
 }
 
-# Slopes of sequences against their truths.
-judge_slopes <- function(local, sim, prefix, name) {
+# Effects of sequences against their truths.
+judge_local <- function(local, sim, prefix, name) {
   truths <- truth(sim)$effects
   beta <- stats::setNames(truths$b1, paste0(prefix, truths$id))
   y <- beta[local$sequence]
-  ok <- !is.na(y) & !is.na(local$slope)
-  error <- (local$slope - y)[ok]
+  ok <- !is.na(y) & !is.na(local$estimate)
+  error <- (local$estimate - y)[ok]
   out <- c(n = sum(ok), bias = mean(error), rmse = sqrt(mean(error^2)),
-    cor = stats::cor(local$slope[ok], y[ok]),
+    cor = stats::cor(local$estimate[ok], y[ok]),
     cover = mean((local$conf.low <= y & local$conf.high >= y)[ok]), sd = stats::sd(y[ok]))
   stats::setNames(out, paste(name, names(out), sep = "."))
 }
@@ -45,41 +45,38 @@ run_questions <- function(cell) {
   ensemble <- train_ensemble("motif", data$train, 100 + cell$round, epochs = if (small) 4)
   ask <- function(sim, prefix, ...) {
     rows <- utils::head(which(if (is.null(sim$parent)) TRUE else is.na(sim$parent)), 1000)
-    effects <- mutagenize(ensemble, named_sequences(sim, prefix)[rows])
-    list(effects = effects, fit = deep_mr_effects(effects, "exposure", "outcome", strongest = 3,
-      interval = "moderated", n_boot = 200, seed = 1, ...))
+    sequences <- named_sequences(sim, prefix)[rows]
+    effects <- mutagenize(ensemble, sequences)
+    list(effects = effects, levels = stats::predict(ensemble, sequences),
+      fit = deep_mr_effects(effects, "exposure", "outcome", strongest = 3, interval = "member",
+        n_boot = 200, seed = 1, ...))
   }
   held <- ask(data$test, "t", method = c("slope", "mr_egger_regression", "mr_weighted_mode"))
   trained <- ask(data$train, "r")
   pairs <- held_pairs(ensemble, data$held, FALSE)
-  by_pairs <- deep_mr_effects(held$effects, "exposure", "outcome", interval = "pairs_plain",
-    strongest = 3, pairs = pairs)
+  by_pairs <- deep_mr_effects(held$effects, "exposure", "outcome", interval = "pairs",
+    strongest = 3, pairs = pairs, levels = held$levels)
   z <- held$effects
   sds <- vapply(split(z$effect, z$output), stats::sd, 0)
   scale <- unname(sds[z$output])
   z$effect <- z$effect / scale
   z$members <- z$members / scale
-  z_fit <- deep_mr_effects(z, "exposure", "outcome", interval = "moderated", strongest = 3)
+  z_fit <- deep_mr_effects(z, "exposure", "outcome", interval = "member", strongest = 3)
   of <- function(label) held$fit$local[held$fit$local$method == label, ]
   random <- by_pairs$global[by_pairs$global$method == "random effects", ]
   c(
     ratio = data$ratio,
-    judge_slopes(of("slope"), data$test, "t", "held"),
-    judge_slopes(trained$fit$local, data$train, "r", "trained"),
-    judge_slopes(z_fit$local, data$test, "t", "z"),
+    judge_local(of("slope"), data$test, "t", "held"),
+    judge_local(trained$fit$local, data$train, "r", "trained"),
+    judge_local(z_fit$local, data$test, "t", "z"),
     z.factor = unname(sds[["outcome"]] / sds[["exposure"]]),
     z.same = max(abs(z_fit$local$slope * sds[["outcome"]] / sds[["exposure"]] -
       of("slope")$slope), na.rm = TRUE),
-    judge_slopes(by_pairs$local, data$test, "t", "pairs"),
-    judge_method(of("MR Egger"), data$test, "egger"),
-    judge_method(of("Weighted mode"), data$test, "mode"),
+    judge_local(by_pairs$local, data$test, "t", "pairs"),
+    judge_local(of("MR Egger"), data$test, "t", "egger"),
+    judge_local(of("Weighted mode"), data$test, "t", "mode"),
     tau = random$tau, prediction = random$pred.high - random$pred.low
   )
-}
-
-judge_method <- function(local, sim, name) {
-  local$slope <- local$estimate
-  judge_slopes(local, sim, "t", name)
 }
 
 question_line <- function(rows, question, name) {
@@ -118,8 +115,8 @@ answers_table <- function(rows) {
     line("Effects that differ between sequences?",
       paste0("Here by ", over("held.sd", !same & none), " (SD, without a confounder), by chance, ",
         "so that no network can learn it: members agree on the mean and their intervals hold ",
-        two("held.cover", !same), "; those by measured pairs (one error for all), which show the ",
-        "spread, ", two("pairs.cover", !same), ". What the sequence does tell, a confounder's ",
+        two("held.cover", !same), "; those by measured pairs, which show the spread, ",
+        two("pairs.cover", !same), ". What the sequence does tell, a confounder's ",
         "motif, is learnt in part (correlation ", over("held.cor", same & !none), ").")),
     line("Egger's regression, or the mode?",
       paste0("Neither: coverage ", two("egger.cover", same), " by Egger, whose intervals are far ",
@@ -151,9 +148,8 @@ report_questions <- function(rows) {
   c("# Deep MR: what was left open", "",
     paste("Written by bench/deep_mr_questions.R. Local effects against b1, means over rounds."), "",
     md_table(answers_table(rows)), "",
-    paste("The numbers. Intervals: moderated members (`interval = \"moderated\"`), unless by pairs",
-      "(`\"pairs_plain\"`); Egger and mode have their own. Neither interval is today's default,",
-      "which bench/deep_mr.md is of."), "",
+    paste("The numbers. Intervals: by members (`interval = \"member\"`) unless by pairs",
+      "(`\"pairs\"`); Egger and mode have their own."), "",
     md_table(lines), "", tau_words(rows), "", notes_of(rows))
 }
 

@@ -1,24 +1,19 @@
 # The tables of bench/deep_mr.R, of the rounds that no rule was fixed on.
 
 interval_names <- c(
-  pairs = "pairs", pairs_early = "pairs, members as four errors (21 to 44)",
-  pairs_plain = "pairs, plain", pairs_half = "pairs, half by members",
+  pairs = "pairs", pairs_plain = "pairs, plain", pairs_half = "pairs, half by members",
   pairs_members = "pairs and members",
   designed = "designed", designed_half = "designed, half by members",
   designed_members = "designed and members", member = "members (no pairs)",
   moderated = "members, moderated", member_plain = "members, plain",
-  member_wide = "members, plain, times sqrt(1 + 1/5)", ivw = "IVW", egger = "MR Egger",
-  robust_egger = "MR Egger (robust)", median = "weighted median",
-  mode = "weighted mode", raps = "RAPS", any_pairs = "pairs, any strength",
-  any_early = "pairs, members as four errors, any strength",
-  any_plain = "pairs, plain, any strength", any_member = "members, any strength",
-  any_member_plain = "members, plain, any strength"
+  ivw = "IVW", egger = "MR Egger", robust_egger = "MR Egger (robust)",
+  median = "weighted median", mode = "weighted mode", raps = "RAPS",
+  any_pairs = "pairs, any strength", any_member = "members, any strength"
 )
 mean_names <- c(
   pair_iv = "pair-IV", members = "members", weighted = "both, by precision",
-  reml_pairs = "REML of pairs' intervals",
-  reml_early = "REML of pairs' intervals (21 to 44)", reml_plain = "REML of plain pairs' intervals",
-  reml_ivw = "REML of IVW", reml_egger = "REML of MR Egger"
+  reml_pairs = "REML of pairs' intervals", reml_ivw = "REML of IVW",
+  reml_egger = "REML of MR Egger"
 )
 
 # Text "mean (Monte Carlo error) [range]" over rounds.
@@ -32,20 +27,16 @@ over_rounds <- function(x, digits = 3) {
   paste0(show(mean(x)), error, " [", show(min(x)), "-", show(max(x)), "]")
 }
 
-# Coverage in the rounds before and after the interval "pairs" of today; width and score of the
-# latter where there are any.
+# Coverage in the rounds seen before the rules were fixed, and since; width and score of all.
 local_table <- function(rows) {
-  after <- rows$round > last_before
-  shown <- if (any(after)) after else rep(TRUE, nrow(rows))
+  since <- rows$round > last_seen
   line <- function(label, cover, width, score) {
-    shown <- if (any(is.finite(cover[shown]))) shown else is.finite(cover)
     if (!any(is.finite(cover))) {
       return(NULL)
     }
-    score <- if (is.null(score)) "" else short(mean(score[shown], na.rm = TRUE))
-    data.frame(interval = label, before = over_rounds(cover[!after]),
-      after = over_rounds(cover[after]), width = short(stats::median(width[shown], na.rm = TRUE)),
-      score = score)
+    data.frame(interval = label, seen = over_rounds(cover[!since]),
+      since = over_rounds(cover[since]), width = short(stats::median(width, na.rm = TRUE)),
+      score = if (is.null(score)) "" else short(mean(score, na.rm = TRUE)))
   }
   lines <- lapply(names(interval_names), function(name) {
     column <- function(what) rows[[paste(name, what, sep = ".")]]
@@ -53,9 +44,9 @@ local_table <- function(rows) {
   })
   out <- do.call(rbind, c(lines, list(line("yardstick: SD of the true errors", rows$oracle.cover,
     rows$oracle.width, NULL))))
-  names(out)[2:3] <- paste0("coverage, rounds ", c(paste("6 to", last_before),
-    paste(last_before + 1, "and up")))
-  if (any(after)) out[if (all(after)) -2 else TRUE] else out[-3]
+  names(out)[2:3] <- paste0("coverage, rounds ", c(paste("6 to", last_seen),
+    paste(last_seen + 1, "and up")))
+  if (any(since)) out else out[-3]
 }
 
 global_table <- function(rows) {
@@ -123,35 +114,19 @@ beside_table <- function(rows) {
     paper <- published[published$scenario == scenario, ]
     before <- prototype[prototype$scenario == scenario, ]
     hit <- d$pair_iv.low <= d$b1 & d$pair_iv.high >= d$b1
-    after <- d$round > last_before
-    over <- function(x) mean(x, na.rm = TRUE)
-    pairs <- function(what) { # where there are none of today's, those of rounds 21 to 44
-      of <- paste0(c("pairs.", "pairs_early."), what)
-      d[[of[1 + !any(after)]]]
-    }
     data.frame(
-      scenario = scenario, rounds = paste0(nrow(d), " (", sum(after), ")"),
+      scenario = scenario, rounds = nrow(d),
       "RMSE, pair-IV (paper)" = beside(sqrt(mean((d$pair_iv.estimate - d$b1)^2)), paper$rmse),
       "naive" = short(sqrt(mean((d$naive.estimate - d$b1)^2))),
       "local IVW (paper)" = beside(mean(d$ivw.cover), paper$ivw),
       "local Egger (paper)" = beside(mean(d$egger.cover), paper$egger),
-      "local pairs (prototype)" = beside(over(pairs("cover")), before$pairs),
-      "their width" = beside(stats::median(pairs("width"), na.rm = TRUE), before$pairs_width),
-      "local members" = short(over(d$member.cover)),
+      "local pairs (prototype)" = beside(mean(d$pairs.cover), before$pairs),
+      "their width" = beside(stats::median(d$pairs.width), before$pairs_width),
+      "local members" = short(mean(d$member.cover)),
       "plain (prototype)" = beside(mean(d$member_plain.cover), before$member),
       "mean by pair-IV (prototype)" = paste0(sum(hit), "/", length(hit), " (", before$pair_iv,
         ")"), check.names = FALSE)
   }))
-}
-
-# What becomes of errors once what is expected of them is taken off.
-taken_off <- function(d, about) {
-  late <- any(d$round > last_before)
-  b0 <- d[[if (late) "pairs_b0.cover" else "early_b0.cover"]]
-  left <- d[[if (late) "pairs.rmse" else "pairs_early.rmse"]]
-  paste0(about, over_rounds(b0), "; root mean square error of local effects ",
-    short(mean(d$rmse[!is.na(left)])), ", ", short(mean(left, na.rm = TRUE)),
-    " with the errors expected by `pairs` taken off.")
 }
 
 scenario_text <- function(rows, network, scenario) {
@@ -159,13 +134,14 @@ scenario_text <- function(rows, network, scenario) {
   if (!nrow(d)) {
     return(character())
   }
-  about <- "Intervals by pairs hold b0 in "
   text <- c(paste0("### ", network, ", ", scenario), "",
     paste0(nrow(d), " rounds, ", round(mean(d$n)), " sequences with a local effect each (",
       whole(100 * mean(d$too_few)), " % of the 1,000 have none); measured pairs to calibrate on: ",
       paste(range(d$calibrated), collapse = " to "), "."), "",
     md_table(local_table(d)), "",
-    taken_off(d, about), "",
+    paste0("Intervals by pairs hold b0 in ", over_rounds(d$pairs_b0.cover), "; root mean square ",
+      "error of local effects ", short(mean(d$rmse)), ", ", short(mean(d$pairs.rmse)), " with the ",
+      "errors expected by `pairs` taken off."), "",
     md_table(global_table(d)), "")
   ratios <- ratio_table(d)
   text <- c(text, if (NROW(ratios)) c(md_table(ratios), ""))
@@ -195,13 +171,13 @@ naive_text <- function(rows) {
   root <- function(d, name) short(sqrt(mean((d[[paste0(name, ".estimate")]] - d$b1)^2)))
   pair <- function(d) paste0(root(d, "pair_iv"), " against ", root(d, "naive"))
   idle <- d$b1 < 0.1
-  after <- d$round > last_before
+  since <- d$round > last_seen
   c(paste0("The naive ratio is nearer to the truth than pair-IV in \"random, about 1\" alone ",
     "(root mean square error of pair-IV ", pair(d), "), because of ", sum(idle), " rounds whose ",
     "ratio was drawn at 0 or near it (mean b1 below .1): nothing acts there, so that the ",
     "network's error, which goes with the effect, is none, while pair-IV has the noise of the ",
     "pairs. In the other rounds it is ", pair(d[!idle, ]),
-    if (any(after)) paste0(", in those from ", last_before + 1, " on ", pair(d[after, ])),
+    if (any(since)) paste0(", in those from ", last_seen + 1, " on ", pair(d[since, ])),
     ". Weighting pair-IV and members by their precision (`both, by precision`) does not mend it: ",
     "root mean square error ", root(d, "weighted"), " there; elsewhere it is now better, now ",
     "worse, and its intervals hold the mean in fewer rounds, as members' variation is small by ",
@@ -233,21 +209,17 @@ report_deep_mr <- function(rows) {
     paste("Written by bench/deep_mr.R. Coverage: mean over rounds of the share of local 95 %",
       "intervals that hold b1 (network `count`: the effect on counts), its Monte Carlo error and",
       "the range over rounds; width: median over rounds of the median width; score: mean interval",
-      "score; both of rounds 45 and up where there are any. `members` are trained on bootstrap",
-      "samples (not in `published`). Means: shares of rounds whose 95 % interval of the mean",
-      "effect holds mean b1, bias and median width."), "",
+      "score. `members` are trained on bootstrap samples (not in `published`). Means: shares of",
+      "rounds whose 95 % interval of the mean effect holds mean b1, bias and median width."), "",
     paste("`pairs` is the interval that `deep_mr(pairs = )` gives: errors of slopes by predicted",
-      "level, and half of the members' variance known beforehand, counted as K + 3 errors. It was",
-      "made on rounds 1 to 5 and on others of seeds 31 to 43. First the members counted as K - 1",
-      "errors; rounds 21 to 44 were run with that, which was somewhat too wide in `random`; the",
-      "other, with the better score on the same design's rounds, was then fixed, and rounds 45 and",
-      "up were run once it was. `pairs, plain` (one error for all sequences of a round) was the",
-      "rule of rounds 6 to 20. What failed it in a few rounds of `sequence`: errors there are of",
-      "two kinds, of sequences with the confounder's motif and without (up to nine tenths of the",
-      "errors' variance, in the design's rounds), which a spread learnt from 200 noisy pairs",
-      "underrates by chance; the",
-      "level that the network predicts tells the two apart. `members` (the interval without",
-      "pairs) as it is now was made on the same design's rounds and is of rounds 33 and up."), "",
+      "level, and half of the members' variance known beforehand. It and `members` (without pairs)",
+      "were fixed on rounds 1 to 5 and on others of seeds 31 to 43. Rounds 6 to", last_seen,
+      "had been seen by then, with earlier forms of both; later ones had not, and they are what",
+      "the intervals are judged by. `pairs, plain` (one error for all sequences of a round) was",
+      "the first form. What failed it in a few rounds of `sequence`: errors there are of two kinds,",
+      "of sequences with the confounder's motif and without (up to nine tenths of the errors'",
+      "variance, in the design's rounds), which a spread learnt from 200 noisy pairs underrates by",
+      "chance; the level that the network predicts tells the two apart."), "",
     unlist(lapply(networks, pooled_text, rows = reported)),
     paste("Beside other numbers: of the paper, its table and its authors' notebooks (50 rounds",
       "each); of a prototype with the same truths b1, another network and 8 or 9 rounds each."), "",

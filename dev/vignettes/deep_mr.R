@@ -2,10 +2,9 @@
 # the classifier of eight labels.
 source(file.path("dev", "vignettes", "tools.R"))
 
-# The rounds that no rule was fixed on, of the network that the report is of: intervals by pairs and
-# by members were made on rounds 1 to 20.
+# The rounds that were run once the rules stood, of the network that the report is of.
 rounds <- study_rows("deep_mr")
-rounds <- rounds[rounds$round > 20 & rounds$network == "motif" &
+rounds <- rounds[rounds$round > 44 & rounds$network == "motif" &
   (is.na(rounds$problem) | rounds$problem == ""), ]
 
 # Intervals of local effects (columns .cover, .width) and ways to the mean effect.
