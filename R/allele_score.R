@@ -97,7 +97,7 @@ score_weights <- function(weights) {
   data.frame(
     SNP = mr_names(weights, "SNP", "weights"), effect_allele = text("effect_allele"),
     other_allele = text("other_allele"), weight = mr_numbers(weights, "weight", "weights"),
-    eaf = if (is.null(weights$eaf)) NA_real_ else mr_numbers(weights, "eaf", "weights")
+    eaf = if (is.null(weights[["eaf"]])) NA_real_ else mr_numbers(weights, "eaf", "weights")
   )
 }
 

@@ -38,7 +38,7 @@ frame_rows_by_sequence <- function(effects, x, y, key, exposure, outcome) {
     y <- y[sorted]
   }
   list(
-    effect = effects$effect, se = effects$std.error, members = effects$members,
+    effect = effects$effect, se = effects[["std.error"]], members = effects[["members"]],
     at = list(x = x - 1L, y = y - 1L,
       start = c(0L, cumsum(tabulate(seq_of, length(key$ids))))),
     sequence = key$ids, seq_of = seq_of, exposure = exposure, outcome = outcome, table = effects
@@ -55,9 +55,10 @@ check_deep_effects <- function(effects) {
     stop_mrl("data", "`effects` must say which variant each row is of: it lacks the column ",
       "`position` (with `alt`) or `variant`.")
   }
-  effects$effect <- check_doubles(effects$effect, "effects$effect")
+  effects$effect <- check_doubles(effects$effect, "effects$effect", n = nrow(effects))
   if (!is.null(effects[["std.error"]])) {
-    effects$std.error <- check_doubles(effects$std.error, "effects$std.error", finite = FALSE)
+    effects$std.error <- check_doubles(effects$std.error, "effects$std.error", n = nrow(effects),
+      finite = FALSE)
     stop_rows("effects$std.error", "must not be negative", effects$std.error,
       !is.na(effects$std.error) & effects$std.error < 0)
   }

@@ -103,7 +103,12 @@ people_by_environment <- function(n, n_env) {
     stop_argument("n", paste("must be one whole number or", n_env, "of them, at least 1"),
       describe(n))
   }
-  rep_len(as.integer(n), n_env)
+  n <- rep_len(n, n_env)
+  if (sum(n) > .Machine$integer.max) {
+    stop_argument("n", paste("must be at most", .Machine$integer.max, "people in all"),
+      format(sum(n)))
+  }
+  as.integer(n)
 }
 
 environment_design <- function(d, n_env, shift, scale, hard) {

@@ -127,6 +127,7 @@ test_that("levels and names that are none", {
   fit <- iv_ols(y ~ x + w, data.frame(x = 1:9, w = cos(1:9), y = sin(1:9)))
   refused(predict(fit, data.frame(x = 1:3, w = "a")), "data", "newdata")
   toy <- data.frame(x = 1:9, w = cos(1:9), y = sin(1:9))
+  refused(sim_environments(n = 2^54), text = "`n`")
   refused(iv_2sls(y ~ (x | w) * I(x^2) | w, toy), "formula")
   flags <- lipid_chd[lipid_chd$exposure == "LDL", ][1:4, ]
   flags$mr_keep <- matrix(1, 4, 2)
@@ -138,6 +139,9 @@ test_that("levels and names that are none", {
   refused(plot(room$contextual, "slopes", variables = character()), text = "`variables`")
   effects <- room$effects
   refused(deep_mr_effects(effects, "x", "y", method = y ~ 0), text = "`method`")
+  wide <- effects
+  wide$effect <- cbind(effects$effect, 1)
+  refused(deep_mr_effects(wide, "x", "y"), text = "effects[$]effect")
   effects$position <- data.frame(b = effects$position)
   refused(deep_mr_effects(effects, "x", "y"), text = "effects[$]position")
   data <- data.frame(y = sin(1:9), x = 1:9)
