@@ -126,8 +126,11 @@ other_rows <- function() {
   }))
   d <- rows_of("latent")
   d <- d[!is.na(d$covered) & d$group == "coverage", ]
-  latent <- do.call(rbind, lapply(split(d, paste(d$method, d$n_env, d$n)), function(r) {
-    line(paste0("iv_latent, ", r$method[1]), paste0(r$n_env[1], " environments of ", whole(r$n[1])),
+  latent <- do.call(rbind, lapply(split(d, d[c("hard", "n_env", "option", "method")],
+    drop = TRUE), function(r) {
+    option <- if (r$option[1] != "none") paste0(", ", r$option[1])
+    line(paste0("iv_latent: ", r$method[1], option),
+      paste0(r$n_env[1], " environments of ", whole(r$n[1]), if (r$hard[1]) ", hard"),
       mean(r$covered), nrow(r), 0.95, "latent.R")
   }))
   rbind(delivr, context, strata, latent)
