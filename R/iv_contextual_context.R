@@ -186,6 +186,11 @@ context_rows <- function(design, newdata) {
     },
     "data", "`newdata` does not fit the context"
   )
+  absent <- setdiff(design$names, colnames(full))
+  if (length(absent)) {
+    stop_mrl("data", "`newdata` does not fit the context: it gives no column ", shorten(absent),
+      ".")
+  }
   columns <- full[, design$names, drop = FALSE]
   check_newdata_finite(columns)
   columns <- sweep(sweep(columns, 2, design$center), 2, design$scale, "/")

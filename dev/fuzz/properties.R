@@ -29,6 +29,7 @@ show_case <- function(case) {
   set.seed(case)
   name <- fuzz$fuzz_one(names(table))
   lapply(intersect(all.names(table[[name]]), names(fuzz$fuzz_objects)), get, envir = room)
+  set.seed(case)
   trial <- fuzz$fuzz_mutate(table[[name]], room, !name %in% names(fuzz$fuzz_calls))
   print(trial$call)
   utils::str(trial$values, list.len = 12)

@@ -264,6 +264,7 @@ fuzz_case <- function(case, table, room, before = NULL, limit = 10) {
   suppressWarnings(suppressMessages(
     lapply(intersect(all.names(valid), names(fuzz_objects)), get, envir = room)
   ))
+  set.seed(case) # objects that were made just now may have drawn
   trial <- tryCatch(fuzz_mutate(valid, room, !name %in% names(fuzz_calls)), error = function(e) {
     list(call = valid, values = list(), changed = paste("mutation:", conditionMessage(e)))
   })

@@ -136,6 +136,9 @@ test_that("levels and names that are none", {
   for (sequences in list(character(), mean, "nothing")) {
     refused(plot(room$deep, "forest", sequences = sequences), text = "`sequences`")
   }
+  wide <- room$toy[1:3, ]
+  wide$w <- cbind(wide$w, 1)
+  refused(context_effects(room$contextual, newdata = wide), "data", "newdata")
   refused(plot(room$contextual, "slopes", variables = character()), text = "`variables`")
   effects <- room$effects
   refused(deep_mr_effects(effects, "x", "y", method = y ~ 0), text = "`method`")
