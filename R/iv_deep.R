@@ -7,7 +7,8 @@
 #' about (column `overlap` of [effect_curve()]), and besides where the density has the wrong form:
 #' `"gaussian"` and `"ridge"` represent a skewed or bimodal exposure by a normal law, which bends
 #' the curve. Weak instruments bend it towards the confounded regression. Intervals need `n_boot`;
-#' those of effects that differ with a covariate ([cate()]) are too narrow, as [iv_quantile()] says.
+#' those of effects that differ with a covariate ([cate()]) need half-samples, as [iv_quantile()]
+#' says.
 #'
 #' The first stage is a density of the exposure given instruments and covariates:
 #' * `"gaussian"`: a network gives mean and standard deviation;

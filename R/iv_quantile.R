@@ -8,7 +8,8 @@
 #' exposures about (column `overlap` of [effect_curve()]): beyond it is extrapolated. Weak
 #' instruments bend it towards the confounded regression and make intervals too narrow, which no
 #' bootstrap cures: look at [diagnostics()]. Intervals need `n_boot`; those of effects that differ
-#' with a covariate ([cate()]) are too narrow (see \emph{What to expect}).
+#' with a covariate ([cate()]) are far too narrow unless replicates are half-samples,
+#' `control = nn_control(boot_type = "half")` (see \emph{What to expect}).
 #'
 #' A first network learns quantiles of the exposure given instruments and covariates; a second one
 #' learns the outcome as a function of exposure and covariates such that its average over the
@@ -23,10 +24,11 @@
 #' derivative and of the curve at the exposure's quartiles covered 94 to 96 % in 200 data sets each
 #' (linear and quadratic effect; Monte Carlo error 1.5 %). Where a covariate bends the effect
 #' ([sim_effect_modifier()], 20,000 people, 20 data sets), 95 % intervals of the effect at given
-#' values of it held 65 % (Monte Carlo error 6 %): between data sets such estimates vary up to
-#' twice as much as the replicates say, which go on from the fit's weights, and longer replicates
-#' change little. Fits with several seeds show how far one moves. All numbers, with those of other
-#' designs, are in `bench/neural.md` of the sources.
+#' values of it held 65 % (Monte Carlo error 6 %) with the default replicates: between data sets
+#' such estimates vary up to twice as much as these say, which go on from the fit's weights. With
+#' half-samples the same held 90 % (Monte Carlo error 5 %; at the covariate's 1 % quantile 80 %,
+#' where estimates are drawn to the middle). All numbers, with those of other designs, are in
+#' `bench/neural.md` of the sources.
 #'
 #' @section Method:
 #' With \eqn{\hat x_{i1}, ..., \hat x_{iq}} the quantiles of the exposure of row \eqn{i} at the
