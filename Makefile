@@ -161,6 +161,12 @@ valgrind: setup-dev install
 faults: install
 	@R_LIBS=$(LIB) OMP_NUM_THREADS=1 Rscript dev/faults.R
 
+## reliability  coverage and size of estimators and tests; their table in RELIABILITY.md
+.PHONY: reliability
+reliability: install
+	@R_LIBS=$(LIB) OMP_NUM_THREADS=1 Rscript bench/reliability.R
+	@R_LIBS=$(LIB) Rscript bench/reliability_table.R
+
 ## bench      measure: bench/*.R write bench/*.md
 bench: install
 	@for script in bench/*.R; do echo "$$script"; R_LIBS=$(LIB) Rscript $$script || exit 1; done
