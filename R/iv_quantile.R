@@ -60,8 +60,8 @@
 #' Each of `n_boot` replicates draws the rows again (whole clusters, if there are any; each sample
 #' by itself with `stage2_data`), goes on training both networks from the fit's weights for
 #' `boot_epochs` epochs on what it drew, and solves the closed forms anew, with the penalty of the
-#' fit. With `boot_type = "half"` in [nn_control()] each is instead a fit of half the rows (clusters)
-#' by itself, from fresh weights: slower, and for effects that differ between people.
+#' fit. With `boot_type = "half"` in [nn_control()] each is instead a fit of half the rows
+#' (clusters) by itself, from fresh weights: slower, and for effects that differ between people.
 #' Replicates run in parallel, and are the same on any number of threads and workers.
 #' [effect_curve()], [ate()], [cate()], [average_derivative()], `predict()`, `confint()` and
 #' `tidy()` read intervals off them. They account for sampling, not for the bias of a curve that is

@@ -68,6 +68,14 @@ curve_rows <- function() {
     line(about, paste0("n = 5,000, ", r$curve[1]), c(mean(r$normal_covers_slope),
       mean(r$normal_covers_q50), mean(r$normal_covers_band)), nrow(r), 0.95, "neural_coverage.R")
   }))
+  d <- rows_of("neural_modifier")
+  d <- d[d$group %in% c("small", "half"), ]
+  single <- do.call(rbind, lapply(split(d, d[c("estimator", "group")], drop = TRUE), function(r) {
+    line(paste0(c("Quantile IV" = "iv_quantile", "DeepIV gaussian" = "iv_deep")[[r$estimator[1]]],
+      ": cate()", if (r$group[1] == "half") ", half-samples"),
+    paste0("n = 20,000, modifier at its ", c("lower", "upper"), " quartile"),
+    c(mean(r$covers_m25), mean(r$covers_m75)), nrow(r), 0.95, "neural_modifier.R")
+  }))
   d <- rows_of("orthogonal")
   d <- d[!is.na(d$covers), ]
   orthogonal <- do.call(rbind, lapply(split(d, d$curve), function(r) {
@@ -83,7 +91,7 @@ curve_rows <- function() {
     line("iv_control_function", paste0("n = 5,000, ", labels[[sub("[.]covers$", "", column)]]),
       mean_of(d, column), sum(!is.na(d[[column]])), 0.95, "control_function.R")
   }))
-  rbind(neural, orthogonal, control)
+  rbind(neural, single, orthogonal, control)
 }
 
 other_rows <- function() {
