@@ -171,7 +171,8 @@ def main(what, folder, encoder, degree, width, *rest):
         flat = numpy.fromfile(f"{folder}/params.bin", dtype=numpy.float32)
         assert load_params(net, flat) == len(flat)
         rows = torch.from_numpy(numpy.fromfile(f"{folder}/rows.bin", dtype=numpy.int32)).long()
-        parts = parts_of(net.double(), x[rows].double(), len(groups), "matrices")
+        with torch.no_grad():  # else each kernel matrix of all rows is kept
+            parts = parts_of(net.double(), x[rows].double(), len(groups), "matrices")
         print("loss,mse,mmd,hsic,logdet")
         print(",".join(f"{float(v):.9g}" for v in (total(parts), *parts)))
         return
