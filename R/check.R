@@ -11,7 +11,11 @@ describe <- function(x) {
     paste("with dimensions", paste(dim(x), collapse = " x "))
   }
   if (is.atomic(x) && is.null(dim(x)) && length(x) == 1L) {
-    return(if (is.character(x)) paste0("\"", shown_text(x), "\"") else format(x, digits = 6))
+    return(if (is.character(x)) {
+      paste0("\"", shown_text(x), "\"")
+    } else {
+      tryCatch(format(x, digits = 6), error = function(e) paste(class(x)[1], size)) # a foreign class
+    })
   }
   paste(class(x)[1], size)
 }

@@ -149,6 +149,9 @@ impute_means <- function(g) {
 check_context_free <- function(context, g) {
   fit <- qr(cbind(1, g))
   total <- sum((context - mean(context))^2)
+  if (!is.finite(total)) {
+    stop_argument("context", "must have squares that a double holds", "greater values", what = "data")
+  }
   left <- sum(qr.resid(fit, context)^2)
   df <- c(fit$rank - 1L, length(context) - fit$rank)
   if (df[2] < 1L || left < 1e-10 * total) {
@@ -187,6 +190,10 @@ marginal_associations <- function(g, x, y, w) {
     stop_mrl("numeric", "While regressing on genotypes: a result is not finite; rescale them.")
   }
   varies <- gg > 1e-10 * size
+  if (!any(varies)) {
+    stop_argument("genotypes", "must have a variant that varies within each stratum", "none",
+      what = "data")
+  }
   g <- g[, varies, drop = FALSE]
   gg <- gg[varies]
   gx <- drop(crossprod(g, x))

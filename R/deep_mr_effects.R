@@ -146,6 +146,9 @@ deep_settings <- function(frame, method = NULL, interval = "auto", meta = "REML"
     is_measured <- !is.null(frame$se) && is.null(frame$members) && is.null(pairs)
     method <- if (is_measured) "mr_ivw" else "slope"
   }
+  if (!length(method)) {
+    stop_argument("method", "must be \"slope\" or methods of mr_methods()", describe(method))
+  }
   others <- if (is.character(method)) setdiff(method, "slope") else method
   list(
     methods = if (length(others)) mr_method_code(others, mr_method_table(), "method"),

@@ -96,6 +96,10 @@ model_variables <- function(call, formula, env) {
   frame_call$drop.unused.levels <- TRUE
   for (name in c("subset", "weights", "cluster")) {
     value <- beside_formula(call[[name]], name, data, formula, env)
+    if (name == "subset" && is.numeric(value) &&
+      any(abs(value) > .Machine$integer.max, na.rm = TRUE)) {
+      stop_argument("subset", "must be numbers of rows, or TRUE and FALSE", describe(value))
+    }
     if (!is.null(value)) {
       frame_call[[name]] <- value
     }

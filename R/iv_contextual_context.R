@@ -161,7 +161,7 @@ standardise_context <- function(design, columns, group, labels) {
 # The standardised columns of new people.
 context_rows <- function(design, newdata) {
   if (!is.data.frame(newdata)) {
-    if (is.null(dim(newdata)) || is.null(colnames(newdata))) {
+    if (length(dim(newdata)) != 2L || is.null(colnames(newdata))) {
       stop_argument("newdata", "must be a data.frame", describe(newdata))
     }
     newdata <- as.data.frame(newdata)

@@ -40,6 +40,9 @@ route_row <- function(row, spec) {
 # A row of the design as a list; columns of lists give their element.
 design_row <- function(design, run) {
   i <- match(run, design$run)
+  if (is.na(i)) {
+    stop_mrl("argument", "The sweep's design has no run ", format(run), ".")
+  }
   lapply(unclass(design)[names(design)], function(column) column[[i]])
 }
 

@@ -1,8 +1,7 @@
 # An effect that another variable modifies: how far its estimates are off at five values of the
 # modifier, how much intervals cover, and the picture of the lines. Options and csv as in
-# bench/study_tools.R; groups: large, small, and half (small, with replicates of that type). The
-# lines of the first large data set go to bench/neural_modifier_lines.csv, the picture to
-# bench/effect_modifier.png.
+# bench/study_tools.R; groups: large, small, and half (small, with replicates of that type). Lines
+# of the first large data set go to bench/neural_modifier_lines.csv, and into a picture.
 source(file.path("bench", "study_tools.R"))
 
 modifier_shares <- c(0.01, 0.25, 0.5, 0.75, 0.99)
@@ -161,7 +160,7 @@ report_modifier <- function(rows) {
     if (length(boot)) {
       c(paste0("Coverage of 95 % intervals (normal, ", max(rows$n_boot), " replicates, with ",
         "`boot_type` of `nn_control()`):"), "",
-      md_table(do.call(rbind, lapply(boot, modifier_coverage))), "")
+        md_table(do.call(rbind, lapply(boot, modifier_coverage))), "")
     },
     if (!is.null(picture)) {
       c(paste0("`", picture, "` draws the lines that the first data set of n = 100,000 gives."), "")
