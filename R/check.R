@@ -14,7 +14,8 @@ describe <- function(x) {
     return(if (is.character(x)) {
       paste0("\"", shown_text(x), "\"")
     } else {
-      tryCatch(format(x, digits = 6), error = function(e) paste(class(x)[1], size)) # a foreign class
+      # The format() of a foreign class may fail.
+      tryCatch(format(x, digits = 6), error = function(e) paste(class(x)[1], size))
     })
   }
   paste(class(x)[1], size)

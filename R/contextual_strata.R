@@ -150,7 +150,8 @@ check_context_free <- function(context, g) {
   fit <- qr(cbind(1, g))
   total <- sum((context - mean(context))^2)
   if (!is.finite(total)) {
-    stop_argument("context", "must have squares that a double holds", "greater values", what = "data")
+    stop_argument("context", "must have squares that a double holds", "greater values",
+      what = "data")
   }
   left <- sum(qr.resid(fit, context)^2)
   df <- c(fit$rank - 1L, length(context) - fit$rank)

@@ -142,6 +142,15 @@ test_that("levels and names that are none", {
   refused(plot(room$contextual, "slopes", variables = character()), text = "`variables`")
   effects <- room$effects
   refused(deep_mr_effects(effects, "x", "y", method = y ~ 0), text = "`method`")
+  refused(deep_mr_effects(effects, "x", "y", method = character()), text = "`method`")
+  refused(average_derivative(room$contextual, newdata = table(1:3)), text = "`newdata`")
+  toy <- room$toy
+  refused(iv_2sls(y ~ x | z, toy, subset = -1e308), text = "`subset`")
+  refused(stratum_associations(toy$z, toy$x, toy$y, 1e308 * toy$w, n_strata = 3), "data")
+  refused(stratum_associations(0 * toy$z, toy$x, toy$y, toy$w, n_strata = 3), "data")
+  swept <- room$swept
+  swept$run <- swept$run + 1000L
+  refused(best_fit(swept, by = "mse"))
   wide <- effects
   wide$effect <- cbind(effects$effect, 1)
   refused(deep_mr_effects(wide, "x", "y"), text = "effects[$]effect")
