@@ -1,5 +1,8 @@
 # Pictures (plot_picture.R) as ggplots; ggplot2 is only suggested.
 
+# ggplot2's word for the data of a layer.
+utils::globalVariables(".data")
+
 # The ggplot of a picture: its data are the picture's, each ink is a layer.
 ggplot_picture <- function(pic) {
   p <- ggplot2::ggplot(pic$data)
