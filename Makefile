@@ -127,7 +127,7 @@ install-san: setup-dev
 	  { grep -v '^gcc ' install-san.log; exit 1; }
 
 ## fuzz       C that reads what users bring, on random bytes, FUZZ_SECONDS each, under the sanitizers
-FUZZ_SECONDS := 120
+FUZZ_SECONDS ?= 120
 FUZZ_TARGETS := bed expr seq seqnet
 $(B)/fuzz/core/%.o: src/core/%.c Makefile | setup-dev
 	@mkdir -p $(@D)
