@@ -65,7 +65,8 @@ expand_ranges <- function(words, names, file) {
     return(NULL)
   }
   unlist(lapply(words, function(word) {
-    found <- if (word %in% names) word else range_names(word)
+    # A header can have a name that is empty: that of row numbers.
+    found <- if (nzchar(word) && word %in% names) word else range_names(word)
     missing <- if (is.null(found)) word else found[!found %in% names]
     if (length(missing)) {
       stop_mrl("data", "\"", file, "\" has no column `", missing[1], "`",

@@ -200,6 +200,10 @@ test_that("descriptions of tensors that are none", {
   expect_s3_class(read_seq_model("m"), "seq_model")
 })
 
+test_that("the empty name of row numbers is no column", {
+  refused(expand_ranges(c("y", ""), c("", "y"), "data.csv"), "data", "has no column")
+})
+
 test_that("damaged files of R are told as such", {
   dir <- local_sandbox()
   model <- seq_predictor(function(s) nchar(gsub("[AT]", "", s)))
