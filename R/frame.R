@@ -139,8 +139,9 @@ check_variable_types <- function(mf, mf_terms, z_names) {
     }
   }
   weights <- mf[["(weights)"]]
-  if (!is.null(weights) && !is.numeric(weights) && !is.logical(weights)) {
-    stop_argument("weights", "must be numeric", describe(weights))
+  fine <- (is.numeric(weights) || is.logical(weights)) && length(weights) == nrow(mf)
+  if (!is.null(weights) && !fine) {
+    stop_argument("weights", "must be a numeric vector", describe(weights))
   }
   y <- mf[[1L]] # model.response() would copy it with the row names
   name <- deparse1(attr(mf_terms, "variables")[[2]])

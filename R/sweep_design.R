@@ -203,7 +203,7 @@ print.sweep_design <- function(x, n = 10L, ...) {
 listed_text <- function(x) {
   out <- as.data.frame(lapply(unclass(x)[names(x)], function(column) {
     if (!is.list(column)) {
-      return(column)
+      return(if (is.object(column)) format(column) else column)
     }
     vapply(column, function(v) paste(format(v, trim = TRUE), collapse = "-"), "")
   }), optional = TRUE)

@@ -145,6 +145,8 @@ test_that("levels and names that are none", {
   refused(deep_mr_effects(effects, "x", "y", method = character()), text = "`method`")
   refused(average_derivative(room$contextual, newdata = table(1:3)), text = "`newdata`")
   toy <- room$toy
+  refused(iv_2sls(y ~ x | z, toy, weights = matrix(1, 40, 2)), text = "`weights`")
+  expect_output(print(sweep_design(size = as.hexmode(10), seed = 1)))
   refused(iv_2sls(y ~ x | z, toy, subset = -1e308), text = "`subset`")
   refused(stratum_associations(toy$z, toy$x, toy$y, 1e308 * toy$w, n_strata = 3), "data")
   refused(stratum_associations(0 * toy$z, toy$x, toy$y, toy$w, n_strata = 3), "data")
