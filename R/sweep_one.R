@@ -48,6 +48,10 @@ design_row <- function(design, run) {
 
 # What can be known to be wrong before anything is run.
 check_sweep <- function(spec) {
+  run <- spec$design$run
+  if (!is.numeric(run) || !all(is.finite(run)) || any(run != round(run) | abs(run) > 1e9)) {
+    stop_argument("design", "must have whole numbers of runs", describe(run))
+  }
   if (is.null(spec$data) || !is.data.frame(spec$data) && !is.function(spec$data)) {
     stop_argument("data", "must be a data.frame or a function that returns one",
       describe(spec$data))

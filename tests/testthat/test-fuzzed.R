@@ -150,6 +150,9 @@ test_that("levels and names that are none", {
   refused(iv_2sls(y ~ x | z, toy, subset = -1e308), text = "`subset`")
   refused(stratum_associations(toy$z, toy$x, toy$y, 1e308 * toy$w, n_strata = 3), "data")
   refused(stratum_associations(0 * toy$z, toy$x, toy$y, toy$w, n_strata = 3), "data")
+  design <- room$design
+  design$run <- c(1, Inf)
+  refused(run_sweep(design, Y ~ X | G0, room$sim), text = "`design`")
   swept <- room$swept
   swept$run <- swept$run + 1000L
   refused(best_fit(swept, by = "mse"))
