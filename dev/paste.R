@@ -51,7 +51,9 @@ paste_blocks <- c("arguments <- commandArgs(TRUE)", "blocks <- readRDS(arguments
 # Blank lines, and how warnings and errors are introduced, are the page's.
 plain <- function(text) {
   text <- gsub("(Warning|Error)[^:\n]*:", "\\1:", text)
-  lines <- trimws(strsplit(text, "\n")[[1]])
+  # knitr breaks the lines of warnings.
+  by <- if (grepl("Warning:", text)) "[ \n]+" else "\n"
+  lines <- trimws(strsplit(text, by)[[1]])
   lines[nzchar(lines)]
 }
 
