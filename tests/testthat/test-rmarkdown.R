@@ -1,6 +1,7 @@
 # Renders fixtures/fits.Rmd in a folder: list(lines of the page, what the document kept, runs of the
 # chunk that fits, conditions that progress bars signal).
 render_fits <- function(folder) {
+  withr::local_options(options()["digits"], cli.progress_show_after = NULL, cli.dynamic = NULL)
   bars <- 0L
   page <- withCallingHandlers(
     rmarkdown::render(file.path(folder, "fits.Rmd"), quiet = TRUE, envir = new.env()),
