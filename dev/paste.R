@@ -39,13 +39,15 @@ knit_page <- c("arguments <- commandArgs(TRUE)",
 paste_blocks <- c("arguments <- commandArgs(TRUE)", "blocks <- readRDS(arguments[1])",
   "options(width = as.integer(arguments[3]))", "grDevices::pdf(NULL)",
   "page <- new.env(parent = globalenv())",
+  # Machines that a page only names do not answer.
   "got <- vapply(blocks$code, function(code) paste(utils::capture.output(",
+  "  {setTimeLimit(elapsed = 200, transient = TRUE)",
   "  tryCatch(withCallingHandlers(",
   "    source(textConnection(code), local = page, echo = FALSE, print.eval = TRUE),",
   "    message = function(m) { cat(conditionMessage(m)); invokeRestart('muffleMessage') },",
   "    warning = function(w) { cat('Warning:', conditionMessage(w), '\\n')",
   "      invokeRestart('muffleWarning') }",
-  "  ), error = function(e) cat('Error:', conditionMessage(e), '\\n'))), collapse = '\\n'), '')",
+  "  ), error = function(e) cat('Error:', conditionMessage(e), '\\n'))}), collapse = '\\n'), '')",
   "saveRDS(unname(got), arguments[2])")
 
 # Blank lines, and how warnings and errors are introduced, are the page's.
