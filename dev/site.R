@@ -3,7 +3,8 @@
 # Examples and vignettes are run with the installed package. Fails at a local link that leads
 # nowhere.
 arguments <- commandArgs(TRUE)
-to <- normalizePath(arguments[1], mustWork = FALSE)
+dir.create(arguments[1], showWarnings = FALSE, recursive = TRUE)
+to <- normalizePath(arguments[1]) # whole, as pkgdown works in folders of its own
 all_parts <- c("home", "reference", "articles", "news")
 parts <- if (length(arguments) > 1L) arguments[-1] else all_parts
 options(pkgdown.internet = FALSE) # nothing is looked up, no icons are fetched
