@@ -48,11 +48,13 @@ if (setequal(parts, all_parts)) {
   pkgdown::build_search(pkg)
 }
 
-# Debian's pkgdown takes MathJax from the machine's own files; a site is read elsewhere.
+# Debian's pkgdown takes MathJax from the machine's own files; a site is read elsewhere. It has the
+# page of NEWS.md in a folder.
 mathjax <- "https://cdnjs.cloudflare.com/ajax/libs/mathjax/2.7.5/MathJax.js"
 for (file in dir(html, "[.]html$", recursive = TRUE, full.names = TRUE)) {
   text <- text_of(file)
   elsewhere <- gsub("file:///[^\"]*/MathJax[.]js", mathjax, text)
+  elsewhere <- gsub("href=\"NEWS[.]html\"", "href=\"news/index.html\"", elsewhere)
   if (elsewhere != text) writeLines(elsewhere, file, useBytes = TRUE)
 }
 
